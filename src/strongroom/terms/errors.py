@@ -1,0 +1,243 @@
+"""Errors: one root, five families by whose move is next, one class for each stable code.
+
+`docs/errors.md` is generated from this file. Messages are lower case, without a full stop, with
+input in backticks and the cause after a colon; the hint says what to do and stands apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class StrongroomError(Exception):
+    """Root of everything that Strongroom raises on purpose."""
+
+    family: ClassVar[str] = ""
+    move: ClassVar[str] = ""
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    code: ClassVar[str] = ""
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+
+
+class Malformed(StrongroomError):
+    """What was sent cannot be meant: the sender's move."""
+
+    family, move, exit_code, http_status = "Malformed", "the sender's: correct it", 3, 400
+
+
+class Refused(StrongroomError):
+    """Understood, and not allowed: a human's move (ask, approve, wait)."""
+
+    family, move, exit_code, http_status = "Refused", "a human's: ask, approve, wait", 4, 403
+
+
+class Conflict(StrongroomError):
+    """The state is not the one the request was made for: read again."""
+
+    family, move, exit_code, http_status = "Conflict", "read again, then decide", 5, 409
+
+
+class Tampered(StrongroomError):
+    """Something is not as it was made: raise the alarm."""
+
+    family, move, exit_code, http_status = "Tampered", "raise the alarm", 6, 422
+
+
+class Unavailable(StrongroomError):
+    """Something that is needed cannot be had now: try later."""
+
+    family, move, exit_code, http_status = "Unavailable", "try later", 7, 503
+
+
+class NotCanonical(Malformed):
+    """JSON that is not in its one canonical form (RFC 8785)."""
+
+    code = "not-canonical"
+    default_hint = "what is not canonical is refused, not mended: have its writer correct it"
+
+
+class UnknownFormat(Malformed):
+    """A format, suite or parameter that this release does not know, older ones included."""
+
+    code = "unknown-format"
+    default_hint = "use the release of Strongroom that wrote it"
+
+
+class BadName(Malformed):
+    """A model or version name that is not allowed."""
+
+    code = "bad-name"
+    default_hint = "a version is named like `acme/atlas@1`: lower case letters, digits, `-`, `_`, `.`"
+
+
+class BadPath(Malformed):
+    """A path inside a version that is not allowed."""
+
+    code = "bad-path"
+    default_hint = "rename the file, or leave it out with `--exclude`"
+
+
+class BadKey(Malformed):
+    """A public key or an identity that cannot be read."""
+
+    code = "bad-key"
+    default_hint = "make a new pair with `strongroom keygen`"
+
+
+class BadStoreUrl(Malformed):
+    """A store URL that names no kind of store, or one with unknown parts."""
+
+    code = "bad-store-url"
+    default_hint = "use `file:///folder` or `s3://bucket/prefix`"
+
+
+class BadSource(Malformed):
+    """A file that cannot be sealed: a device, a symlink that leaves the model, a broken safetensors file."""
+
+    code = "bad-source"
+    default_hint = "leave it out with `--exclude`, or replace it by a regular file"
+
+
+class BadTensors(Malformed):
+    """A safetensors header or tensor index that contradicts itself."""
+
+    code = "bad-tensors"
+    default_hint = "check the file with its maker; a git-lfs pointer is not a safetensors file"
+
+
+class BadRequest(Malformed):
+    """A call whose arguments cannot be meant, such as a range beyond the end of a file."""
+
+    code = "bad-request"
+    default_hint = "see the command's `--help`"
+
+
+class NotFound(Malformed):
+    """A version, file, tensor or object that is not there."""
+
+    code = "not-found"
+    http_status = 404
+    default_hint = "list what is there with `strongroom ls`"
+
+
+class WrongKey(Refused):
+    """The identity is not the one that the version was sealed to."""
+
+    code = "wrong-key"
+    default_hint = "use the identity whose public key the version was sealed to"
+
+
+class AccessDenied(Refused):
+    """The store or the file system does not let us."""
+
+    code = "access-denied"
+    default_hint = "check the permissions of the folder, or the store's credential"
+
+
+class VersionExists(Conflict):
+    """The version was made by somebody else first."""
+
+    code = "version-exists"
+    default_hint = "seal under the next free number; `strongroom ls` shows what is taken"
+
+
+class OutputExists(Conflict):
+    """Opening would overwrite something."""
+
+    code = "output-exists"
+    default_hint = "choose another `--to`, or move what is there away"
+
+
+class SourceChanged(Conflict):
+    """A file changed while it was being sealed."""
+
+    code = "source-changed"
+    default_hint = "wait until nothing writes to it, then seal again"
+
+
+class LeaseLost(Conflict):
+    """A seal was interrupted for so long that its objects may have been swept."""
+
+    code = "lease-lost"
+    default_hint = "seal again; the sweep removes what this attempt left"
+
+
+class ManifestTampered(Tampered):
+    """The manifest is not as its writer made it."""
+
+    code = "manifest-tampered"
+    default_hint = "do not use this version; restore the manifest from a backup and find out who wrote to the store"
+
+
+class WrongManifest(Tampered):
+    """The manifest is not the very one that was asked for."""
+
+    code = "wrong-manifest"
+    default_hint = "somebody replaced the version, or the digest is of another one: compare it with what `seal` printed"
+
+
+class ObjectTampered(Tampered):
+    """A stored object is not as its writer made it: flipped, moved, swapped or mixed bytes."""
+
+    code = "object-tampered"
+    default_hint = "run `strongroom scrub` to see all the damage, then restore the object from a backup"
+
+
+class ObjectSize(Tampered):
+    """A stored object is shorter or longer than the manifest says."""
+
+    code = "object-size"
+    default_hint = "run `strongroom scrub` to see all the damage, then restore the object from a backup"
+
+
+class ObjectMissing(Tampered):
+    """An object that the manifest names is not in the store."""
+
+    code = "object-missing"
+    default_hint = "check that this is the right store; otherwise restore the object from a backup"
+
+
+class ObjectExtra(Tampered):
+    """The store holds an object beside this version's own that no manifest names."""
+
+    code = "object-extra"
+    default_hint = "nobody but a writer of this version should write there: find out who did, then remove it"
+
+
+class StoreUnavailable(Unavailable):
+    """The store, or the disk, does not answer as it should."""
+
+    code = "store-unavailable"
+    default_hint = "check that the store is up and can be reached, then try again"
+
+
+class NoSpace(Unavailable):
+    """Not enough room."""
+
+    code = "no-space"
+    default_hint = "free the space that is named, or choose another place"
+
+
+class OutcomeUnknown(Unavailable):
+    """A write failed in a way that leaves open whether it happened."""
+
+    code = "outcome-unknown"
+    default_hint = "look with `strongroom ls` before you try again"
+
+
+def families() -> tuple[type[StrongroomError], ...]:
+    """Return the five families, in the order of their exit codes."""
+    return (Malformed, Refused, Conflict, Tampered, Unavailable)
+
+
+def codes() -> Iterator[type[StrongroomError]]:
+    """Yield every class with a stable code, by family, then in the order of this file."""
+    for family in families():
+        yield from family.__subclasses__()

@@ -1,0 +1,200 @@
+"""Keys: one random data key for each version, a file key for each file, and wrapping to a public key.
+
+    data key  --HPKE-->  wrapped to the model's public key, bound to deployment, model, generation and seal id
+    data key  --HKDF-->  file key, bound to seal id, kind and path; the same bytes are FLOE's AAD
+
+HPKE (RFC 9180) with the hybrid KEM X-Wing (ML-KEM-768 and X25519), HKDF-SHA-256 and AES-256-GCM.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    MLKEM768X25519PublicKey,
+    Suite,
+)
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from strongroom.terms import canonical
+from strongroom.terms.digests import sha256
+from strongroom.terms.errors import BadKey, WrongKey
+
+DATA_KEY_BYTES = 32
+SEAL_ID_BYTES = 16
+SEED_BYTES = 32
+SUITE = "HPKE/MLKEM768_X25519/HKDF_SHA256/AES_256_GCM"
+STANDALONE = "standalone"
+"""The deployment of what is sealed outside any deployment."""
+
+_PUBLIC_PREFIX = "strongroom-public-1:"
+_IDENTITY_PREFIX = "STRONGROOM-IDENTITY-1:"
+_MLKEM_PUBLIC_BYTES, _X25519_BYTES = 1184, 32
+_hpke = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What a wrapped data key is bound to, so that it opens nowhere else."""
+
+    deployment: str
+    model: str
+    generation: int
+    seal_id: str
+
+    def info(self) -> bytes:
+        """Return HPKE's `info`."""
+        return canonical.encode(
+            {
+                "deployment": self.deployment,
+                "format": "strongroom/data-key/1",
+                "generation": self.generation,
+                "model": self.model,
+                "purpose": "data key",
+                "seal_id": self.seal_id,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half: whoever has it can seal, and open nothing. 1,216 bytes: ML-KEM-768, then X25519."""
+
+    raw: bytes
+
+    def __str__(self) -> str:
+        return _PUBLIC_PREFIX + _to_text(self.raw)
+
+    def digest(self) -> str:
+        """Return the digest that names this key in a manifest."""
+        return sha256(self.raw)
+
+    def wrap(self, data_key: bytes, binding: Binding) -> bytes:
+        """Return `data_key` encrypted to this key (1,168 bytes). The KEM draws its own randomness.
+
+        Raises:
+            BadKey: the key holds a point of low order.
+        """
+        try:
+            return _hpke.encrypt(data_key, _hpke_public(self.raw), info=binding.info())
+        except ValueError as error:
+            raise BadKey("nothing can be sealed to this public key") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The private half, as the 32-byte seed of an X-Wing key pair. Never printed: `repr` leaves it out."""
+
+    seed: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.seed) != SEED_BYTES:
+            raise BadKey("an identity has 32 bytes")
+
+    def encode(self) -> str:
+        """Return the identity as one line of text: a secret."""
+        return _IDENTITY_PREFIX + _to_text(self.seed)
+
+    def public_key(self) -> PublicKey:
+        """Return the public half."""
+        mlkem, x25519 = _private_keys(self.seed)
+        return PublicKey(mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
+
+    def unwrap(self, wrapped: bytes, binding: Binding) -> bytes:
+        """Return the data key.
+
+        Raises:
+            WrongKey: wrapped to another key, or bound to something else, or changed.
+        """
+        try:
+            data_key = _hpke.decrypt(wrapped, MLKEM768X25519PrivateKey(*_private_keys(self.seed)), info=binding.info())
+        except (InvalidTag, ValueError) as error:
+            raise WrongKey("this identity does not open the data key") from error
+        if len(data_key) != DATA_KEY_BYTES:
+            raise WrongKey("this identity does not open the data key")
+        return data_key
+
+
+@dataclass(frozen=True, slots=True)
+class FileKey:
+    """The key of one file of one version, and the AAD that binds its ciphertext to the same things."""
+
+    key: bytes = field(repr=False)
+    aad: bytes
+
+
+def file_key(data_key: bytes, seal_id: str, path: str) -> FileKey:
+    """Return the key of the file at `path`."""
+    return _derive(data_key, seal_id, "file", path)
+
+
+def manifest_key(data_key: bytes, seal_id: str) -> FileKey:
+    """Return the key of the manifest's sealed part."""
+    return _derive(data_key, seal_id, "manifest", "")
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """Return the public key that `text` encodes.
+
+    Raises:
+        BadKey: another prefix, length, alphabet, or a point that is no key.
+    """
+    raw = _from_text(text, _PUBLIC_PREFIX, "public key")
+    if len(raw) != _MLKEM_PUBLIC_BYTES + _X25519_BYTES:
+        raise BadKey("a public key of the wrong length")
+    try:
+        _hpke_public(raw)
+    except ValueError as error:
+        raise BadKey("not a public key of this kind") from error
+    return PublicKey(raw)
+
+
+def parse_identity(text: str) -> Identity:
+    """Return the identity that `text` encodes; the message of a `BadKey` never holds any of it."""
+    return Identity(_from_text(text, _IDENTITY_PREFIX, "identity"))
+
+
+def _derive(data_key: bytes, seal_id: str, kind: str, path: str) -> FileKey:
+    aad = canonical.encode({"format": "strongroom/file/1", "kind": kind, "path": path, "seal_id": seal_id})
+    return FileKey(HKDFExpand(SHA384(), 32, aad).derive(data_key), aad)
+
+
+def _private_keys(seed: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    """Expand the seed as X-Wing does (draft-connolly-cfrg-xwing-kem §5.2): SHAKE-256 to 64 + 32 bytes."""
+    expanded = hashlib.shake_256(seed).digest(96)
+    mlkem, x25519 = expanded[:64], expanded[64:]
+    return MLKEM768PrivateKey.from_seed_bytes(mlkem), X25519PrivateKey.from_private_bytes(x25519)
+
+
+def _hpke_public(raw: bytes) -> MLKEM768X25519PublicKey:
+    return MLKEM768X25519PublicKey(
+        MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES]),
+        X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:]),
+    )
+
+
+def _to_text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+
+
+def _from_text(text: str, prefix: str, what: str) -> bytes:
+    body = text.removeprefix(prefix)
+    if body == text:
+        raise BadKey(f"not a Strongroom {what}: it does not start with `{prefix}`")
+    try:
+        raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise BadKey(f"a {what} that is not base64url") from error
+    if _to_text(raw) != body:
+        raise BadKey(f"a {what} that is not canonical base64url")
+    return raw

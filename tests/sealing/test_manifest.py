@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ from strongroom.sealing.manifest import (
     seal_manifest,
 )
 from strongroom.sealing.tensors import Tensor, TensorIndex
-from strongroom.terms.errors import BadRequest, ManifestTampered, NotCanonical, StrongroomError, Tampered, WrongKey
+from strongroom.terms.errors import BadRequest, ManifestTampered, StrongroomError, Tampered, WrongKey
 from strongroom.terms.names import VersionName
 from tests.vectors.floe_cases import digest, draw
 from tests.vectors.version_writer import SEED, Version, edited
@@ -80,7 +81,7 @@ def sealed(sizes: dict[str, int], segment_bytes: int = 256, part_segments: int =
     sizes=st.dictionaries(
         st.sampled_from(["a", "b/c", "größe", "m.safetensors", "d/e/f"]), st.integers(8, 600), max_size=4
     ),
-    segment_bytes=st.sampled_from([64, 256, 1 << 20, 1 << 26]),
+    segment_bytes=st.sampled_from([64, 256, 1 << 20, 1 << 24]),
     part_segments=st.sampled_from([1, 2, PART_SEGMENTS, 1 << 16]),
 )
 def test_what_is_sealed_is_what_opens(sizes: dict[str, int], segment_bytes: int, part_segments: int) -> None:
@@ -88,8 +89,8 @@ def test_what_is_sealed_is_what_opens(sizes: dict[str, int], segment_bytes: int,
 
 
 def test_what_no_reader_would_take_is_not_sealed() -> None:
-    with pytest.raises(BadRequest, match="67108865 bytes"):
-        sealed({}, segment_bytes=(1 << 26) + 1)
+    with pytest.raises(BadRequest, match="16777217 bytes"):
+        sealed({}, segment_bytes=(1 << 24) + 1)
 
 
 def test_names_in_the_store_say_nothing_of_the_content() -> None:
@@ -225,8 +226,21 @@ def test_whatever_a_writer_seals_is_parsed_or_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"public":' * 50_000, b"1" * 10**6, b"-" * 10**6, b'"' * 10**6])
 def test_input_that_is_made_to_exhaust_a_reader_is_refused(data: bytes) -> None:
-    with pytest.raises(NotCanonical):
+    with pytest.raises(ManifestTampered):
         parse_manifest(data)
+
+
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"1,"])
+def test_a_manifest_of_very_many_values_takes_little_memory_to_refuse(value: bytes) -> None:
+    """Whoever writes to the store needs no key for it, and `ls` reads every manifest."""
+    data = b"[" + value * 5_000_000 + b"1]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ManifestTampered, match="more than 4000000 values"):
+            parse_manifest(data)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_manifest_that_anybody_made_anew_has_another_digest() -> None:

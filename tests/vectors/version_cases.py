@@ -214,25 +214,26 @@ def broken_forms() -> Iterator[tuple[str, Vector]]:
     def reclosed(edit: Callable[[Json], object]) -> bytes:
         return edited(right, edit)
 
-    body = json.loads(right)
+    body, tampered = json.loads(right), "manifest-tampered"
     yield case("space", "a space after a colon", replaced(b'"version":1', b'"version": 1'))
     yield case("trailing-newline", "as an editor leaves it", right + b"\n")
-    yield case("byte-order-mark", "as another editor leaves it", b"\xef\xbb\xbf" + right)
+    yield case("byte-order-mark", "as another editor leaves it", b"\xef\xbb\xbf" + right, tampered)
     yield case("key-order", "`sha256` before `sealed`", json.dumps(
         {key: body[key] for key in ("public", "sha256", "sealed")}, separators=(",", ":")).encode())  # fmt: skip
-    yield case("duplicate-key", "`version` stands twice", replaced(b'"version":1', b'"version":1,"version":1'))
+    yield case("duplicate-key", "two versions", replaced(b'"version":1', b'"version":1,"version":1'), tampered)
     yield case("escaped-character", "a letter as \\u0061", replaced(b'"model":"acme/', b'"model":"\\u0061cme/'))
     yield case("escaped-slash", "a slash as \\/", replaced(b"acme/atlas", b"acme\\/atlas"))
-    yield case("float", "1.0 for 1", replaced(b'"version":1', b'"version":1.0'))
-    yield case("exponent", "1e0 for 1", replaced(b'"version":1', b'"version":1e0'))
-    yield case("minus-zero", "-0 for 0", replaced(b'"version":1', b'"version":-0'))
-    yield case("integer-too-large", "2^53", replaced(b'"version":1', b'"version":9007199254740992'))
-    yield case("lone-surrogate", "\\ud800 in a name", replaced(b"acme/atlas", b"acme/\\ud800"))
-    yield case("not-utf-8", "a lone continuation byte", replaced(b"acme/atlas", b"acme/\x80"))
-    yield case("nested-deeply", "10,000 arrays", replaced(b'"version":1', b'"version":' + b"[" * 10_000))
-    yield case("nested-too-deeply", "33 levels", replaced(b'"version":1', b'"version":' + b"[" * 31 + b"]" * 31))
-    yield case("truncated", "the last byte is gone", right[:-1])
-    yield case("empty", "no bytes at all", b"")
+    yield case("float", "1.0 for 1", replaced(b'"version":1', b'"version":1.0'), tampered)
+    yield case("exponent", "1e0 for 1", replaced(b'"version":1', b'"version":1e0'), tampered)
+    yield case("minus-zero", "-0 for 0", replaced(b'"version":1', b'"version":-0'), tampered)
+    yield case("integer-too-large", "2^53", replaced(b'"version":1', b'"version":9007199254740992'), tampered)
+    yield case("lone-surrogate", "\\ud800 in a name", replaced(b"acme/atlas", b"acme/\\ud800"), tampered)
+    yield case("not-utf-8", "a lone continuation byte", replaced(b"acme/atlas", b"acme/\x80"), tampered)
+    yield case("nested-deeply", "10,000 arrays", replaced(b'"version":1', b'"version":' + b"[" * 10_000), tampered)
+    deep = b"[" * 31 + b"]" * 31
+    yield case("nested-too-deeply", "33 levels", replaced(b'"version":1', b'"version":' + deep), tampered)
+    yield case("truncated", "the last byte is gone", right[:-1], tampered)
+    yield case("empty", "no bytes at all", b"", tampered)
     yield case("not-an-object", "an empty array", b"[]", "manifest-tampered")
     yield case("no-public-part", "a public part that is text", closed("public", ""), "manifest-tampered")
 
@@ -249,7 +250,6 @@ def broken_forms() -> Iterator[tuple[str, Vector]]:
     yield case("suite-unknown", "HPKE with X25519 alone", reclosed(
         lambda b: b["public"].update(suite="HPKE/X25519/HKDF_SHA256/AES_256_GCM")), "unknown-format")  # fmt: skip
 
-    tampered = "manifest-tampered"
     checksum = body["sha256"]
     yield case("checksum-wrong", "one digit", replaced(
         checksum.encode(), checksum[:-1].encode() + (b"0" if checksum[-1] != "0" else b"1")), tampered)  # fmt: skip
@@ -293,8 +293,8 @@ def form_edits() -> Iterator[tuple[str, str, Callable[[Json], object]]]:
     yield "version-true", "a boolean is no number", put(version=True)
     yield "version-text", "text is no number", put(version="1")
     yield "generation-zero", "generations count from 1", put(generation=0)
-    yield "segment-bytes-32", "no room for a byte", put(segment_bytes=32)
-    yield "segment-bytes-too-large", "more than 64 MiB", put(segment_bytes=(1 << 26) + 1)
+    yield "segment-bytes-63", "fewer than 64", put(segment_bytes=63)
+    yield "segment-bytes-too-large", "more than 16 MiB", put(segment_bytes=(1 << 24) + 1)
     yield "part-segments-zero", "parts of nothing", put(part_segments=0)
     yield "part-segments-too-large", "more than 65,536", put(part_segments=(1 << 16) + 1)
     yield "seal-id-upper-case", "hexadecimal is lower case", rewritten("seal_id", str.upper)

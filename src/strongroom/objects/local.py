@@ -43,6 +43,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 
+# Names have four parts at most; folders that somebody planted deeper than that hold nothing of ours.
+_DEEPEST = 8
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial\Z")
 _MOST_ATTEMPTS = 100
 
@@ -370,7 +372,11 @@ def _walk_folder(folder: int, path: str, prefix: str) -> Iterator[ObjectInfo]:
         full = path + name
         with contextlib.suppress(FileNotFoundError):  # gone since it was listed
             if name.endswith("/"):
-                if is_name(full[:-1]) and (full.startswith(prefix) or prefix.startswith(full)):
+                if (
+                    is_name(full[:-1])
+                    and full.count("/") < _DEEPEST
+                    and (full.startswith(prefix) or prefix.startswith(full))
+                ):
                     with _opened(name[:-1], folder) as inner:
                         yield from _walk_folder(inner, full, prefix)
                 continue

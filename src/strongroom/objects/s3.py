@@ -111,13 +111,19 @@ class S3ObjectStore:
         check_offset(offset)
         if not view:
             return  # S3 has no empty ranges
+        got = 0
         with _errors(self._what(name)):
-            data = memoryview(obstore.get_range(self._client, name, start=offset, length=len(view)))
-        if len(data) != len(view):
-            raise ObjectSize(
-                f"{self._what(name)} ends before byte {offset + len(view)}: got {len(data)} bytes from {offset}"
-            )
-        view[:] = data
+            # Piece by piece: a store that answers with more than was asked for is cut off, not kept in memory.
+            for chunk in obstore.get(self._client, name, options={"range": (offset, offset + len(view))}):
+                piece = memoryview(chunk)
+                if got + len(piece) > len(view):
+                    break
+                view[got : got + len(piece)] = piece
+                got += len(piece)
+            else:
+                if got == len(view):
+                    return
+        raise ObjectSize(f"{self._what(name)} did not give the {len(view)} bytes from {offset}, but {got} or more")
 
     def read(self, name: str, *, most_bytes: int) -> bytes:
         check_name(name)
@@ -281,6 +287,11 @@ def _options(environment: Mapping[str, str]) -> ClientConfig:
         "connect_timeout": timedelta(seconds=5),
         "timeout": timedelta(seconds=60),
     }
+    if options["allow_http"]:
+        # A proxy is another machine: what goes to loopback without TLS must not pass one.
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            if environment.get(name):
+                raise BadStoreUrl(f"an endpoint without TLS behind the proxy of `{name}`", hint=f"unset `{name}`")
     if bundle := environment.get("AWS_CA_BUNDLE"):
         try:
             options["root_certificate"] = Path(bundle).read_bytes()

@@ -28,6 +28,7 @@ from strongroom.terms.errors import (
     BadName,
     BadRequest,
     ManifestTampered,
+    NotCanonical,
     StrongroomError,
     UnknownFormat,
     WrongKey,
@@ -36,14 +37,16 @@ from strongroom.terms.names import VersionName, check_model
 
 FORMAT = "strongroom/sealed-version/1"
 PART_SEGMENTS = 64
-LARGEST_MANIFEST_BYTES = 1 << 30
-LARGEST_SEGMENT_BYTES = 1 << 26
+LARGEST_MANIFEST_BYTES = 1 << 27
+SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES = 1 << 6, 1 << 24
 
 _HEX_32 = re.compile(r"[0-9a-f]{32}\Z")
 _HEX_64 = re.compile(r"[0-9a-f]{64}\Z")
 _HEADER = re.compile(rf"[0-9a-f]{{{2 * floe.HEADER_BYTES}}}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_DEPLOYMENT = re.compile(r"[!-~]{1,200}\Z")
 _FORMAT = re.compile(r"strongroom/sealed-version/[0-9]{1,9}\Z")
+_BODY_FIELDS = {"public", "sealed", "sha256"}
 _PUBLIC_FIELDS = {
     "deployment",
     "format",
@@ -189,8 +192,10 @@ def seal_manifest(public: Public, files: Sequence[SealedFile], data_key: bytes, 
     Raises:
         BadRequest: no reader would take it: segments too large, or more files and tensors than a manifest holds.
     """
-    if public.segment_bytes > LARGEST_SEGMENT_BYTES:
-        raise BadRequest(f"segments of {public.segment_bytes} bytes, where {LARGEST_SEGMENT_BYTES} are the most")
+    if not SMALLEST_SEGMENT_BYTES <= public.segment_bytes <= LARGEST_SEGMENT_BYTES:
+        raise BadRequest(
+            f"segments of {public.segment_bytes} bytes, not {SMALLEST_SEGMENT_BYTES} to {LARGEST_SEGMENT_BYTES}"
+        )
     public_json = public.json()
     sealed_json = {
         "files": [_file_json(file) for file in files],
@@ -204,7 +209,7 @@ def seal_manifest(public: Public, files: Sequence[SealedFile], data_key: bytes, 
     body: dict[str, Json] = {"public": public_json, "sealed": base64.b64encode(sealed).decode("ascii")}
     manifest = canonical.encode(body | {"sha256": sha256(canonical.encode(body))})
     if len(manifest) > LARGEST_MANIFEST_BYTES:
-        raise BadRequest("a manifest beyond 1 GiB", hint="seal the model as several versions")
+        raise BadRequest("a manifest beyond 128 MiB", hint="seal the model as several versions")
     return manifest
 
 
@@ -216,16 +221,39 @@ def parse_manifest(data: bytes) -> Manifest:
         UnknownFormat: another format, older or newer, or another suite.
         ManifestTampered: a field missing, unknown or out of range, or the checksum is wrong.
     """
-    body = canonical.parse(data)
-    if not isinstance(body, dict):
-        _tampered("not an object")
-    checksum, public = body.get("sha256"), body.get("public")
-    if not isinstance(public, dict) or body.keys() != {"public", "sealed", "sha256"}:
+    body = _parse_body(data)
+    if not isinstance(body, dict) or body.keys() != _BODY_FIELDS:
         _tampered("other fields than `public`, `sealed` and `sha256`")
-    _check_format(public)
-    if checksum != sha256(canonical.encode({"public": public, "sealed": body["sealed"]})):
+    if not _has_checksum(body):
         _tampered("its checksum is wrong")
+    public = body["public"]
+    if not isinstance(public, dict):
+        _tampered("`public` is not an object")
+    _check_format(public)
     return Manifest(public=_parse_public(public), sealed=_base64(body["sealed"], "sealed"), digest=sha256(data))
+
+
+def _parse_body(data: bytes) -> Json:
+    """Return the manifest as JSON.
+
+    Bytes that are not canonical but say what the checksum was made of are their writer's fault; all others are rot
+    or tampering.
+    """
+    try:
+        return canonical.parse(data)
+    except NotCanonical as error:
+        failure = error
+    try:
+        body = canonical.parse_any(data)
+    except NotCanonical:
+        body = None
+    if isinstance(body, dict) and body.keys() == _BODY_FIELDS and _has_checksum(body):
+        raise failure
+    raise ManifestTampered(f"manifest: {failure.message}") from failure
+
+
+def _has_checksum(body: Mapping[str, Json]) -> bool:
+    return body["sha256"] == sha256(canonical.encode({"public": body["public"], "sealed": body["sealed"]}))
 
 
 def open_manifest(manifest: Manifest, identity: keys.Identity) -> Contents:
@@ -274,7 +302,7 @@ def open_with_data_key(manifest: Manifest, data_key: bytes) -> Contents:
 
 
 def _check_format(public: Mapping[str, Json]) -> None:
-    """SPEC §Formats: an unknown format is named as such before any other field is looked at."""
+    """SPEC §Formats: an unknown format is named as such before any other field of the public part is looked at."""
     written = public.get("format")
     if written != FORMAT:
         known = isinstance(written, str) and _FORMAT.match(written)
@@ -291,13 +319,11 @@ def _parse_public(public: Mapping[str, Any]) -> Public:
         check_model(model)
     except BadName as error:
         raise ManifestTampered(f"manifest: {error.message}") from error
-    segment_bytes = _natural(
-        public["segment_bytes"], "segment_bytes", floe.SEGMENT_OVERHEAD_BYTES + 1, LARGEST_SEGMENT_BYTES
-    )
+    segment_bytes = _natural(public["segment_bytes"], "segment_bytes", SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES)
     part_segments = _natural(public["part_segments"], "part_segments", 1, 1 << 16)
     return Public(
         name=VersionName(model=model, number=_natural(public["version"], "version", 1, 999_999_999)),
-        deployment=_text(public["deployment"], "deployment"),
+        deployment=_matching(_DEPLOYMENT, public["deployment"], "deployment"),
         generation=_natural(public["generation"], "generation", 1),
         seal_id=_matching(_HEX_32, public["seal_id"], "seal_id"),
         recipient=_matching(_DIGEST, public["recipient"], "recipient"),

@@ -225,6 +225,13 @@ class NoSpace(Unavailable):
     default_hint = "free the space that is named, or choose another place"
 
 
+class NoMemory(Unavailable):
+    """Not enough memory, or no place in memory for what must not touch a disk."""
+
+    code = "no-memory"
+    default_hint = "read less at a time, or give the process more memory"
+
+
 class OutcomeUnknown(Unavailable):
     """A write failed in a way that leaves open whether it happened."""
 

@@ -1,0 +1,94 @@
+"""Options that several commands share, and what their values become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from strongroom.cli.output import as_json
+from strongroom.objects import ObjectStore, open_store
+from strongroom.sealing.keys import Identity
+from strongroom.terms.digests import parse_digest
+from strongroom.terms.names import VersionName, parse_version
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> VersionName | None:
+    return None if value is None else parse_version(value)
+
+
+def _store(context: click.Context, parameter: click.Parameter, value: str) -> ObjectStore:
+    return open_store(value)
+
+
+def _identity(context: click.Context, parameter: click.Parameter, value: str | None) -> Identity | None:
+    from strongroom.client.identity import read_identity
+
+    return None if value is None else read_identity(value)
+
+
+def _digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else parse_digest(value)
+
+
+json_option = click.option(
+    "--json",
+    "json_",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=as_json,
+    help="Print the result as JSON.",
+)
+store_option = click.option(
+    "--store",
+    required=True,
+    envvar="STRONGROOM_STORE",
+    callback=_store,
+    metavar="URL",
+    help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`.",
+)
+version_argument = click.argument("version", callback=_version, metavar="VERSION")
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=None,
+    help="How many threads work side by side. [default: one for each processor]",
+)
+manifest_option = click.option(
+    "--manifest",
+    "digest",
+    default=None,
+    callback=_digest,
+    metavar="sha256:…",
+    help="Insist on the very version whose manifest has this digest, as `seal` printed it.",
+)
+
+
+def identity_option(*, required: bool) -> Callable[[F], F]:
+    """Return the option `--identity`."""
+    return click.option(
+        "--identity",
+        required=required,
+        envvar="STRONGROOM_IDENTITY",
+        callback=_identity,
+        metavar="FILE",
+        help="The identity that the version was sealed to.",
+    )
+
+
+class PathText(click.Path):
+    """A path that is not empty: an unset variable of the shell must not mean the working folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the path, or fail as wrong usage."""
+        if not str(value):
+            self.fail("a path is empty", parameter, context)
+        return super().convert(value, parameter, context)

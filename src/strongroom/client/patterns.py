@@ -1,0 +1,16 @@
+"""Patterns: which paths of a version a caller means. The rules are those of `huggingface_hub`."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+
+def matches(path: str, patterns: str | Sequence[str]) -> bool:
+    """Return whether one of `patterns` matches the whole of `path`.
+
+    `*` stands for anything, `/` included, `?` for one character, `[ab]` for one of these; a pattern that ends in `/`
+    means all below that folder. Upper and lower case differ.
+    """
+    several = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatch.fnmatchcase(path, f"{one}*" if one.endswith("/") else one) for one in several)

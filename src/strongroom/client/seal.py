@@ -1,0 +1,340 @@
+"""Seal: a folder of model files goes in, a sealed version comes to be in the store.
+
+    find and check sources -> lease -> objects, in parallel -> manifest, if none is there -> done
+
+ORDER: a version exists only when its manifest does, and the manifest is the last thing written. Whatever ends a
+seal before that leaves nothing that lists or opens; what it could not take away itself is the sweep's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from strongroom.client.lease import Clock, Lease, boot_seconds
+from strongroom.client.sources import Source, SourceReader, find_sources, read_tensor_index
+from strongroom.client.threads import Buffers, Progress, default_threads, no_progress, run_jobs
+from strongroom.objects import ObjectStore, ObjectWriter
+from strongroom.sealing import floe
+from strongroom.sealing.keys import DATA_KEY_BYTES, SEAL_ID_BYTES, STANDALONE, Binding, PublicKey, file_key
+from strongroom.sealing.manifest import (
+    LARGEST_MANIFEST_BYTES,
+    PART_SEGMENTS,
+    Public,
+    SealedFile,
+    StoredObject,
+    manifest_name,
+    object_name,
+    seal_manifest,
+)
+from strongroom.sealing.tensors import TensorIndex
+from strongroom.terms.digests import sha256
+from strongroom.terms.errors import (
+    NoSpace,
+    NotFound,
+    OutcomeUnknown,
+    StoreUnavailable,
+    StrongroomError,
+    VersionExists,
+)
+from strongroom.terms.names import VersionName
+
+Random = Callable[[int], bytes]
+_MANIFEST_SLACK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What `seal_version` made. `manifest` is the digest that `open` can insist on."""
+
+    name: VersionName
+    manifest: str
+    seal_id: str
+    files: int
+    size_bytes: int
+    left_out: tuple[str, ...]
+
+
+def seal_version(
+    paths: Sequence[Path],
+    *,
+    name: VersionName,
+    to: PublicKey,
+    store: ObjectStore,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    whole_file_digests: bool = False,
+    threads: int | None = None,
+    segment_bytes: int = floe.Parameters().segment_bytes,
+    progress: Progress = no_progress,
+    on_start: Callable[[int], None] = no_progress,
+    random: Random = os.urandom,
+    now: Clock = boot_seconds,
+) -> Sealed:
+    """Seal the files at `paths` as version `name` to the public key `to`.
+
+    `on_start` is told how many bytes there are, `progress` how many more are done.
+
+    Raises:
+        VersionExists: the version is there already, or another writer was faster.
+        NoSpace: with how much was needed.
+        BadSource, BadPath, SourceChanged, …: naming the file.
+    """
+    found = find_sources(paths, include=include, exclude=exclude)
+    indexes = [read_tensor_index(source) for source in found.sources]
+    parameters = floe.Parameters(segment_bytes=segment_bytes)
+    size_bytes = sum(source.size_bytes for source in found.sources)
+    data_key, seal_id = random(DATA_KEY_BYTES), random(SEAL_ID_BYTES).hex()
+    seals = [
+        _FileSeal(store, source, index, number, seal_id, parameters, data_key, random)
+        for number, (source, index) in enumerate(zip(found.sources, indexes, strict=True))
+    ]
+    _check_space(store, sum(parameters.sealed_bytes(source.size_bytes) for source in found.sources))
+    is_committing = False
+    with Lease(store, seal_id, name, now=now) as lease:
+        _check_absent(store, name)
+        on_start(size_bytes)
+        try:
+            run_jobs(
+                _jobs(seals, store.writes_in_any_order, whole_file_digests),
+                lambda job, buffers: job(buffers, progress),
+                threads=threads or default_threads(),
+            )
+            binding = Binding(deployment=STANDALONE, model=name.model, generation=1, seal_id=seal_id)
+            public = Public(
+                name=name,
+                deployment=binding.deployment,
+                generation=binding.generation,
+                seal_id=seal_id,
+                recipient=to.digest(),
+                wrapped_key=to.wrap(data_key, binding),
+                segment_bytes=segment_bytes,
+                part_segments=PART_SEGMENTS,
+                objects=tuple(seal.stored() for seal in seals),
+            )
+            manifest = seal_manifest(public, [seal.sealed() for seal in seals], data_key, random=random)
+            lease.check()
+            is_committing = True
+            _commit(store, name, manifest)
+        except BaseException as error:
+            for seal in seals:
+                seal.close()
+            # ORDER: the manifest may be there. Taking its objects away could break a version that exists.
+            if isinstance(error, OutcomeUnknown):
+                raise
+            if is_committing and not isinstance(error, StrongroomError):
+                raise OutcomeUnknown(f"whether version {name} was made is not known: interrupted") from error
+            _remove_objects(store, seal_id)
+            raise
+    return Sealed(
+        name=name,
+        manifest=sha256(manifest),
+        seal_id=seal_id,
+        files=len(seals),
+        size_bytes=size_bytes,
+        left_out=found.left_out,
+    )
+
+
+class _FileSeal:
+    """One file on its way to its object, part by part, from any number of threads."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        source: Source,
+        index: TensorIndex | None,
+        number: int,
+        seal_id: str,
+        parameters: floe.Parameters,
+        data_key: bytes,
+        random: Random,
+    ) -> None:
+        key = file_key(data_key, seal_id, source.path)
+        self.source = source
+        self._store = store
+        self._index = index
+        self._object = object_name(seal_id, number)
+        self._parameters = parameters
+        self._random = random
+        self._encryptor = floe.Encryptor(parameters, key.key, key.aad, random(floe.IV_BYTES))
+        self._segments = parameters.segments(source.size_bytes)
+        self.parts = -(-self._segments // PART_SEGMENTS)
+        self._plain_digests = [""] * self.parts
+        self._sealed_digests = [""] * self.parts
+        self._whole_digest: str | None = None
+        self._left = self.parts
+        self._lock = threading.Lock()
+        self._reader: SourceReader | None = None
+        self._writer: ObjectWriter | None = None
+
+    def seal_part(self, part: int, buffers: Buffers, progress: Progress) -> None:
+        """Encrypt one part, writing and digesting it segment by segment while it is in the processor's cache."""
+        reader, writer = self._opened()
+        plain_digest, sealed_digest = hashlib.sha256(), hashlib.sha256()
+        parameters, size = self._parameters, self.source.size_bytes
+        if part == 0:
+            writer.write_at(0, memoryview(self._encryptor.header))
+            sealed_digest.update(self._encryptor.header)
+        for number in range(part * PART_SEGMENTS, min((part + 1) * PART_SEGMENTS, self._segments)):
+            start = number * parameters.plaintext_bytes
+            plain = buffers.get("plain", min(parameters.plaintext_bytes, size - start))
+            reader.read_into(start, plain)
+            plain_digest.update(plain)
+            out = buffers.get("sealed", len(plain) + floe.SEGMENT_OVERHEAD_BYTES)
+            self._encryptor.encrypt_segment_into(
+                number,
+                plain,
+                out,
+                iv=self._random(floe.SEGMENT_IV_BYTES),
+                is_last=number == self._segments - 1,
+            )
+            sealed_digest.update(out)
+            writer.write_at(parameters.segment_offset(number), out)
+            progress(len(plain))
+        self._plain_digests[part] = plain_digest.hexdigest()
+        self._sealed_digests[part] = sealed_digest.hexdigest()
+        self._part_done(reader, writer)
+
+    def digest_whole(self, buffers: Buffers) -> None:
+        """Digest the whole file once more, in one piece, for who wants the digest that others publish."""
+        digest = hashlib.sha256()
+        reader = SourceReader(self.source)
+        try:
+            step = self._parameters.segment_bytes
+            for start in range(0, self.source.size_bytes, step):
+                plain = buffers.get("plain", min(step, self.source.size_bytes - start))
+                reader.read_into(start, plain)
+                digest.update(plain)
+            reader.check_unchanged()
+        finally:
+            reader.close()
+        self._whole_digest = digest.hexdigest()
+
+    def stored(self) -> StoredObject:
+        """Return the object for the manifest's public part."""
+        size_bytes = self._parameters.sealed_bytes(self.source.size_bytes)
+        return StoredObject(size_bytes=size_bytes, parts=tuple(self._sealed_digests))
+
+    def sealed(self) -> SealedFile:
+        """Return the file for the manifest's sealed part."""
+        return SealedFile(
+            path=self.source.path,
+            size_bytes=self.source.size_bytes,
+            header=self._encryptor.header,
+            parts=tuple(self._plain_digests),
+            sha256=self._whole_digest,
+            tensors=self._index,
+        )
+
+    def close(self) -> None:
+        """Let go of the source, and of an object that was not finished."""
+        with self._lock:
+            reader, self._reader = self._reader, None
+            writer, self._writer = self._writer, None
+        if reader is not None:
+            reader.close()
+        if writer is not None:
+            writer.abort()
+
+    def _opened(self) -> tuple[SourceReader, ObjectWriter]:
+        with self._lock:
+            if self._reader is None:
+                self._reader = SourceReader(self.source)
+            if self._writer is None:
+                size_bytes = self._parameters.sealed_bytes(self.source.size_bytes)
+                self._writer = self._store.create(self._object, size_bytes=size_bytes)
+            return self._reader, self._writer
+
+    def _part_done(self, reader: SourceReader, writer: ObjectWriter) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left:
+                return
+        reader.check_unchanged()
+        writer.finish()
+        with self._lock:
+            self._writer = None
+        self.close()
+
+
+Job = Callable[[Buffers, Progress], None]
+
+
+def _jobs(seals: Sequence[_FileSeal], in_any_order: bool, whole_file_digests: bool) -> Iterator[Job]:
+    """Yield the work, files side by side: two writers of one file would wait for each other in the kernel."""
+    if whole_file_digests:
+        for seal in seals:
+            yield _whole_job(seal)
+    width = default_threads()
+    for first in range(0, len(seals), width):
+        group = seals[first : first + width]
+        if in_any_order:
+            for parts in zip_longest(*[range(seal.parts) for seal in group]):
+                for seal, part in zip(group, parts, strict=True):
+                    if part is not None:
+                        yield _part_job(seal, [part])
+        else:
+            for seal in group:
+                yield _part_job(seal, range(seal.parts))
+
+
+def _part_job(seal: _FileSeal, parts: Sequence[int]) -> Job:
+    def job(buffers: Buffers, progress: Progress) -> None:
+        for part in parts:
+            seal.seal_part(part, buffers, progress)
+
+    return job
+
+
+def _whole_job(seal: _FileSeal) -> Job:
+    return lambda buffers, _: seal.digest_whole(buffers)
+
+
+def _check_absent(store: ObjectStore, name: VersionName) -> None:
+    """Say so before the work, not after it. The commit decides."""
+    manifest = manifest_name(name)
+    if any(info.name == manifest for info in store.list(manifest)):
+        raise VersionExists(f"version {name} exists in {store.url}")
+
+
+def _check_space(store: ObjectStore, size_bytes: int) -> None:
+    free = store.free_bytes()
+    if free is not None and free < size_bytes + _MANIFEST_SLACK_BYTES:
+        raise NoSpace(f"the sealed version needs {size_bytes} bytes, {free} are free in {store.url}")
+
+
+def _commit(store: ObjectStore, name: VersionName, manifest: bytes) -> None:
+    """Make the version exist.
+
+    ORDER: the write may fail, in any way, and have happened all the same, or still happen. What is there afterwards
+    decides: another manifest won; ours is written once more, since a failure may have left it undurable; nothing, after
+    a failure of the store, may yet become ours, so that nothing is taken away.
+    """
+    try:
+        store.put_new(manifest_name(name), manifest)
+        return
+    except StrongroomError as error:
+        failure = error
+    try:
+        present = store.read(manifest_name(name), most_bytes=LARGEST_MANIFEST_BYTES)
+        if present == manifest:
+            store.put(manifest_name(name), manifest)
+            return
+    except StrongroomError as error:
+        if isinstance(error, NotFound) and not isinstance(failure, StoreUnavailable):
+            raise failure from error
+        raise OutcomeUnknown(f"whether version {name} was made is not known: {failure.message}") from failure
+    raise VersionExists(f"version {name} was made by somebody else first") from failure
+
+
+def _remove_objects(store: ObjectStore, seal_id: str) -> None:
+    """Take away what this seal wrote, as far as the store still answers; the sweep does the rest."""
+    with suppress(StrongroomError):
+        store.delete(list(store.list(f"o/{seal_id}/")))

@@ -57,7 +57,7 @@ def start(
 def ended(process: subprocess.Popen[str]) -> Outcome:
     """Wait for the end of a run that was started."""
     out, err = process.communicate(timeout=120)
-    assert "Traceback" not in out + err
+    assert "Traceback" not in out + err, out + err
     return Outcome(code=process.returncode, out=out, err=err)
 
 

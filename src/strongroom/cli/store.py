@@ -29,7 +29,9 @@ def group() -> None:
     metavar="HOURS",
     help="How long a seal must have shown no sign of life; at least 1.",
 )
-@click.option("--dry-run", is_flag=True, help="Report only.")
+@click.option(
+    "--dry-run", is_flag=True, help="Report only (a small probe is written all the same, to see the store's clock)."
+)
 @json_option
 def sweep(store: ObjectStore, grace_hours: float, dry_run: bool) -> None:
     """Report and remove what killed or failed seals left behind.

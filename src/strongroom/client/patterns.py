@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 
 def matches(path: str, patterns: str | Sequence[str]) -> bool:
-    """Return whether one of `patterns` matches the whole of `path`.
+    r"""Return whether one of `patterns` matches the whole of `path`.
 
     `*` stands for anything, `/` included, `?` for one character, `[ab]` for one of these; a pattern that ends in `/`
-    means all below that folder. Upper and lower case differ.
+    means all below that folder. `\` is taken for `/`. Upper and lower case differ.
     """
-    several = [patterns] if isinstance(patterns, str) else patterns
+    several = [one.replace("\\", "/") for one in ([patterns] if isinstance(patterns, str) else patterns)]
+    path = path.replace("\\", "/")
     return any(fnmatch.fnmatchcase(path, f"{one}*" if one.endswith("/") else one) for one in several)

@@ -22,6 +22,7 @@ from strongroom.client.sources import Source, SourceReader, find_sources, read_t
 from strongroom.client.threads import Buffers, Progress, default_threads, no_progress, run_jobs
 from strongroom.objects import ObjectStore, ObjectWriter
 from strongroom.sealing import floe
+from strongroom.sealing.floe import Random
 from strongroom.sealing.keys import DATA_KEY_BYTES, SEAL_ID_BYTES, STANDALONE, Binding, PublicKey, file_key
 from strongroom.sealing.manifest import (
     LARGEST_MANIFEST_BYTES,
@@ -45,7 +46,6 @@ from strongroom.terms.errors import (
 )
 from strongroom.terms.names import VersionName
 
-Random = Callable[[int], bytes]
 _MANIFEST_SLACK_BYTES = 1 << 16
 
 
@@ -96,15 +96,16 @@ def seal_version(
         for number, (source, index) in enumerate(zip(found.sources, indexes, strict=True))
     ]
     _check_space(store, sum(parameters.sealed_bytes(source.size_bytes) for source in found.sources))
+    width = threads or default_threads()
     is_committing = False
     with Lease(store, seal_id, name, now=now) as lease:
         _check_absent(store, name)
         on_start(size_bytes)
         try:
             run_jobs(
-                _jobs(seals, store.writes_in_any_order, whole_file_digests),
+                _jobs(seals, store.writes_in_any_order, whole_file_digests, width),
                 lambda job, buffers: job(buffers, progress),
-                threads=threads or default_threads(),
+                threads=width,
             )
             binding = Binding(deployment=STANDALONE, model=name.model, generation=1, seal_id=seal_id)
             public = Public(
@@ -267,12 +268,11 @@ class _FileSeal:
 Job = Callable[[Buffers, Progress], None]
 
 
-def _jobs(seals: Sequence[_FileSeal], in_any_order: bool, whole_file_digests: bool) -> Iterator[Job]:
+def _jobs(seals: Sequence[_FileSeal], in_any_order: bool, whole_file_digests: bool, width: int) -> Iterator[Job]:
     """Yield the work, files side by side: two writers of one file would wait for each other in the kernel."""
     if whole_file_digests:
         for seal in seals:
             yield _whole_job(seal)
-    width = default_threads()
     for first in range(0, len(seals), width):
         group = seals[first : first + width]
         if in_any_order:

@@ -8,7 +8,6 @@ another one after it was found, or that changes while it is read, is refused.
 from __future__ import annotations
 
 import errno
-import fnmatch
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from strongroom.client.patterns import matches
 from strongroom.sealing import tensors
 from strongroom.sealing.paths import check_paths
 from strongroom.sealing.tensors import TensorIndex
@@ -70,10 +70,10 @@ def find_sources(paths: Sequence[Path], *, include: Sequence[str] = (), exclude:
     """
     sources: list[Source] = []
     left_out: list[str] = []
-    included, excluded = _patterns(include), _patterns([*exclude, *LEFT_OUT])
+    excluded = [*exclude, *LEFT_OUT]
     for root in paths:
         for path, place, inside in _walk(root):
-            if (included and not _matches(path, included)) or _matches(path, excluded):
+            if (include and not matches(path, include)) or matches(path, excluded):
                 left_out.append(path)
             else:
                 sources.append(_source(path, place, inside))
@@ -205,15 +205,6 @@ def _real_parent(place: Path) -> str:
 
 def _mark(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _patterns(patterns: Sequence[str]) -> list[str]:
-    patterns = [pattern.replace("\\", "/") for pattern in patterns]
-    return [pattern + "*" if pattern.endswith("/") else pattern for pattern in patterns]
-
-
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(path.replace("\\", "/"), pattern) for pattern in patterns)
 
 
 def _raise(error: OSError) -> NoReturn:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from strongroom.client.catalogue import list_versions
 from strongroom.client.extract import extract_version
-from strongroom.client.seal import Random, Sealed, seal_version
+from strongroom.client.seal import Sealed, seal_version
 from strongroom.client.version import open_sealed
 from strongroom.objects import ObjectStore
 from strongroom.objects.local import LocalStore
+from strongroom.sealing.floe import Random
 from strongroom.sealing.keys import Identity, PublicKey
 from strongroom.terms.names import VersionName
 

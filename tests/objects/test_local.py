@@ -506,7 +506,9 @@ print(json.dumps(outcomes))
 
 
 def test_a_full_or_read_only_disk_is_named_and_what_was_begun_is_given_back(tmp_path: Path) -> None:
-    unshare = ("unshare", "--map-root-user", "--mount")
+    unshare = ("unshare", *(["--map-root-user"] if os.geteuid() else []), "--mount")
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("nobody may mount here")
     with python(ON_A_SMALL_DISK, str(tmp_path), prefix=unshare) as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -67,6 +67,7 @@ def _run() -> int:
         raise
     except OSError as error:
         # All that the rooms below meet is turned into errors of ours there: this is our own output.
+        sys.stdout = sys.stderr  # or the interpreter would try again at its end, and fail in its own words
         cause = StoreUnavailable(f"the result cannot be written: {error.strerror}", hint="check where it goes to")
         with suppress(OSError):
             show_error(cause)

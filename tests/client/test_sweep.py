@@ -12,8 +12,8 @@ from strongroom.client.seal import Sealed
 from strongroom.client.sweep import Leftover, sweep
 from strongroom.objects import ObjectStore, open_store
 from strongroom.objects.local import LocalStore
-from strongroom.terms.errors import LeaseLost, NotCanonical, StoreUnavailable, StrongroomError
-from tests.attacks.versions import ATLAS_2, MODEL, opened, overwrite, read_tree, seal, stored
+from strongroom.terms.errors import BadName, LeaseLost, NotCanonical, StoreUnavailable, StrongroomError
+from tests.attacks.versions import ATLAS_2, MODEL, opened, overwrite, read_tree, remove, seal, stored
 from tests.cli.command import check_refused, done, run
 from tests.faults.hooked import Call, Fault, HookedStore
 
@@ -230,6 +230,18 @@ def test_a_store_with_an_unreadable_manifest_is_not_swept(store_url: str) -> Non
         sweep(store, grace_seconds=0)
     assert stored(store) == before
     check_refused(run("store", "sweep", "--store", store_url), NotCanonical)
+    assert stored(store) == before
+
+
+def test_a_manifest_that_somebody_renamed_keeps_the_sweep_off_its_objects(store_url: str) -> None:
+    store = open_store(store_url)
+    seal(store, name=ATLAS_2)
+    manifest = stored(store)["m/acme/atlas/2"]
+    store.put("m/acme/atlas/2.bak", manifest)
+    remove(store, "m/acme/atlas/2")
+    before = stored(store)
+    with pytest.raises(BadName):
+        sweep(store, grace_seconds=0)
     assert stored(store) == before
 
 

@@ -10,7 +10,7 @@ from strongroom.cli.options import json_option, store_option
 from strongroom.cli.output import show, size, table
 from strongroom.objects import ObjectStore
 
-_SHORTEST_HOURS = 1.0
+_SHORTEST_HOURS = 1
 
 
 @click.group("store")
@@ -23,8 +23,8 @@ def group() -> None:
 @click.option(
     "--grace",
     "grace_hours",
-    type=click.FloatRange(min=_SHORTEST_HOURS),
-    default=24.0,
+    type=click.IntRange(min=_SHORTEST_HOURS),
+    default=24,
     show_default=True,
     metavar="HOURS",
     help="How long a seal must have shown no sign of life; at least 1.",
@@ -33,7 +33,7 @@ def group() -> None:
     "--dry-run", is_flag=True, help="Report only (a small probe is written all the same, to see the store's clock)."
 )
 @json_option
-def sweep(store: ObjectStore, grace_hours: float, dry_run: bool) -> None:
+def sweep(store: ObjectStore, grace_hours: int, dry_run: bool) -> None:
     """Report and remove what killed or failed seals left behind.
 
     A seal that is still being written shows a sign of life every minute and is never touched. On S3, add a lifecycle

@@ -49,7 +49,7 @@ def create_identity(path: Path, *, random: Callable[[int], bytes] = os.urandom) 
             raise BadRequest(f"`{path}` cannot be a file: {error.strerror}", hint="choose another `-o`") from error
         raise StoreUnavailable(f"`{path}` cannot be written: {error.strerror}", hint="check the disk") from error
     except ValueError as error:
-        raise BadRequest(f"`{path!a}` is no name of a file", hint="choose another `-o`") from error
+        raise BadRequest(f"`{str(path)!a}` is no name of a file", hint="choose another `-o`") from error
     return identity
 
 
@@ -98,7 +98,7 @@ def _read_line(path: Path) -> tuple[str, int]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no name of a file"
         raise BadKey(
-            f"`{path!a}` cannot be read: {reason}", hint="give the file that `strongroom keygen` made"
+            f"`{str(path)!a}` cannot be read: {reason}", hint="give the file that `strongroom keygen` made"
         ) from error
     try:
         text = data.decode("ascii").removesuffix("\n")

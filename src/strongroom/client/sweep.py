@@ -15,7 +15,7 @@ from strongroom.client.catalogue import list_versions
 from strongroom.client.lease import DEFAULT_GRACE_SECONDS
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
-from strongroom.terms.errors import NotFound, StoreUnavailable
+from strongroom.terms.errors import BadName, NotFound, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ def sweep(
     """Return what seals left behind, oldest first, and remove what has been still for `grace_seconds`.
 
     Raises:
+        BadName: something among the manifests has another name than they have; nothing was removed.
         ManifestTampered, NotCanonical, UnknownFormat: a manifest of this store cannot be read; nothing was removed.
     """
     # ORDER: leftovers are listed before manifests. A seal that commits in between is then seen to have a manifest.
@@ -84,7 +85,15 @@ def _everything(store: ObjectStore) -> Iterator[ObjectInfo]:
 
 def _sealed(store: ObjectStore) -> set[str]:
     kept = set()
-    for name, _ in list_versions(store):
+    versions = dict(list_versions(store))
+    manifests = {info.name for info in versions.values()}
+    for info in store.list("m/"):
+        if info.name not in manifests:
+            raise BadName(
+                f"object `{info.name}` stands among the manifests and is none",
+                hint="if it is one that somebody renamed, its objects would go: rename it back, or remove it",
+            )
+    for name in versions:
         try:
             kept.add(fetch_manifest(store, name).public.seal_id)
         except NotFound:

@@ -68,7 +68,6 @@ class _Extraction:
         self._folder = folder
         self._progress = progress
         self._parameters = version.manifest.public.parameters
-        self._numbers = {file.path: number for number, file in enumerate(version.contents.files)}
         self._descriptors: dict[str, int] = {}
 
     def run(self) -> None:
@@ -95,7 +94,7 @@ class _Extraction:
 
     def _write(self, job: tuple[str, int, int], buffers: Buffers) -> None:
         path, first, count = job
-        number = self._numbers[path]
+        number = self._version.numbers[path]
         # The first read takes in the header, so that no stored byte goes unchecked.
         for segment, sealed in self._version.fetch_segments(number, first, count, buffers, with_header=first == 0):
             plain = buffers.get("plain", len(sealed) - floe.SEGMENT_OVERHEAD_BYTES)

@@ -49,7 +49,10 @@ class PartialFolder:
                 fcntl.flock(self._folder, fcntl.LOCK_EX)
                 if _is_at(self._name, self._home, self._folder):
                     return
-                os.close(self._folder)
+            # Taken away in between. ORDER: forgotten before it is closed: a descriptor's number is soon another's.
+            stale, self._folder = self._folder, -1
+            if stale >= 0:
+                os.close(stale)
 
     def create(self, path: str) -> int:
         """Make the file at `path` below this folder, mode 0600, folders 0700; return it open for writing."""

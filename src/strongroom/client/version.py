@@ -67,7 +67,7 @@ class SealedVersion:
         self.manifest = contents.manifest
         self.files: Mapping[str, SealedFile] = {file.path: file for file in contents.files}
         self.threads = threads or max(default_threads(), store.parallel_reads)
-        self._numbers = {file.path: number for number, file in enumerate(contents.files)}
+        self.numbers: Mapping[str, int] = {file.path: number for number, file in enumerate(contents.files)}
         self._decryptors: dict[int, floe.Decryptor] = {}
         self._parameters = contents.manifest.public.parameters
 
@@ -185,7 +185,7 @@ class SealedVersion:
         file, end = self.file(item.path), item.offset + len(item.into)
         if item.offset < 0 or end > file.size_bytes:
             raise BadRequest(f"bytes {item.offset} to {end} of `{item.path}`, which has {file.size_bytes}")
-        return self._numbers[item.path], item.offset, item
+        return self.numbers[item.path], item.offset, item
 
     def _plan(self, ranges: Iterable[tuple[int, int, Wanted]]) -> Iterator[Batch]:
         """Join neighbouring segments that hold what is wanted, up to the store's best read.

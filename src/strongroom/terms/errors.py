@@ -70,6 +70,13 @@ class UnknownFormat(Malformed):
     default_hint = "use the release of Strongroom that wrote it"
 
 
+class BadRecord(Malformed):
+    """A statement, entry or other record whose fields are not as its kind has them."""
+
+    code = "bad-record"
+    default_hint = "have its writer correct the field that is named"
+
+
 class BadName(Malformed):
     """A model or version name that is not allowed."""
 
@@ -127,6 +134,20 @@ class NotFound(Malformed):
     default_hint = "list what is there with `strongroom ls`"
 
 
+class BadNote(Malformed):
+    """A signed note, checkpoint, tile or receipt of a log that is not in its one form."""
+
+    code = "bad-note"
+    default_hint = "fetch it again; if it stays so, have its writer correct it"
+
+
+class BadFrame(Malformed):
+    """Bytes on a socket that are no frame: empty, or longer than any message may be."""
+
+    code = "bad-frame"
+    default_hint = "send less at a time, in frames of a length and that many bytes"
+
+
 class WrongKey(Refused):
     """The identity is not the one that the version was sealed to."""
 
@@ -139,6 +160,34 @@ class AccessDenied(Refused):
 
     code = "access-denied"
     default_hint = "check the permissions of the folder, or the store's credential"
+
+
+class SharesMissing(Refused):
+    """Fewer custodians have given their share than the root key needs."""
+
+    code = "shares-missing"
+    default_hint = "ask as many more custodians for their share as are missing"
+
+
+class WrongShare(Refused):
+    """A custodian’s share that does not go with the others."""
+
+    code = "wrong-share"
+    default_hint = "each custodian gives one share, all from the newest splitting of this deployment’s root key"
+
+
+class UnsafePlace(Refused):
+    """A file, folder or socket that somebody else could read or replace."""
+
+    code = "unsafe-place"
+    default_hint = "let it be owned by the user that the keep runs as, and closed to everybody else (`chmod go-rwx`)"
+
+
+class NotHardened(Refused):
+    """The process could not be protected as one that holds keys must be."""
+
+    code = "not-hardened"
+    default_hint = "run `strongroom doctor`, which says what is missing"
 
 
 class VersionExists(Conflict):
@@ -167,6 +216,13 @@ class LeaseLost(Conflict):
 
     code = "lease-lost"
     default_hint = "seal again; the sweep removes what this attempt left"
+
+
+class KeepRunning(Conflict):
+    """Another keep serves at this place."""
+
+    code = "keep-running"
+    default_hint = "stop the other keep first, or choose another socket"
 
 
 class ManifestTampered(Tampered):
@@ -209,6 +265,27 @@ class ObjectExtra(Tampered):
 
     code = "object-extra"
     default_hint = "nobody but a writer of this version should write there: find out who did, then remove it"
+
+
+class BadProof(Tampered):
+    """A proof does not show that an entry, or an older state, is in the log."""
+
+    code = "bad-proof"
+    default_hint = "keep both checkpoints and the proof as evidence, and compare with what a witness or a colleague sees"
+
+
+class BadSignature(Tampered):
+    """A signature that has to be there is missing, or does not fit what it stands under."""
+
+    code = "bad-signature"
+    default_hint = "do not use it; find out who changed it, or whether it was signed by another key"
+
+
+class KeyringTampered(Tampered):
+    """What rests sealed under the root key was changed, or stands where something else belongs."""
+
+    code = "keyring-tampered"
+    default_hint = "stop; restore the keyring from a backup and find out who wrote to the journal"
 
 
 class StoreUnavailable(Unavailable):

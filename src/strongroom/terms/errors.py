@@ -155,6 +155,13 @@ class WrongKey(Refused):
     default_hint = "use the identity whose public key the version was sealed to"
 
 
+class NotReleased(Refused):
+    """A file of a version that the release does not include."""
+
+    code = "not-released"
+    default_hint = "request a release that names the file"
+
+
 class AccessDenied(Refused):
     """The store or the file system does not let us."""
 
@@ -190,11 +197,88 @@ class NotHardened(Refused):
     default_hint = "run `strongroom doctor`, which says what is missing"
 
 
+class UnsafePlace(Refused):
+    """A folder or file of ours that others may read or change, or that is not what it should be."""
+
+    code = "unsafe-place"
+    default_hint = "make it a folder or file of the service's own, for nobody else: 0700 and 0600, no symlink"
+
+
+class NotAllowed(Refused):
+    """Against a rule that no policy can waive."""
+
+    code = "not-allowed"
+    default_hint = "the message names the rule; ask somebody whom it does not bind"
+
+
+class UnknownSigner(Refused):
+    """Signed by nobody who is enrolled, by a session that has ended, or by another key than this act needs."""
+
+    code = "unknown-signer"
+    default_hint = "log in again with `strongroom login`, from a device that is enrolled"
+
+
+class NotNow(Refused):
+    """A statement outside its time: too old, too far ahead, or valid for longer than its kind may be."""
+
+    code = "not-now"
+    default_hint = "check this machine's clock, then say it again"
+
+
+class WrongDeployment(Refused):
+    """A statement made for another deployment, or for another era of this one."""
+
+    code = "wrong-deployment"
+    default_hint = "connect to the deployment that the statement was made for"
+
+
+class BadAssertion(Refused):
+    """A touch of a security key that was given elsewhere, for something else, or without its PIN."""
+
+    code = "bad-assertion"
+    default_hint = "touch again where you see what you sign, and give the key its PIN or fingerprint"
+
+
+class BadAttestation(Refused):
+    """A security key that cannot be enrolled: not ES256, or it does not prove what it says of its make."""
+
+    code = "bad-attestation"
+    default_hint = "enrol another key, or have a quorum accept the maker’s certificate"
+
+
+class NotTouched(Refused):
+    """The security key was not touched in time, or its PIN was wrong or is not set."""
+
+    code = "not-touched"
+    default_hint = "try again, and touch the key when it blinks"
+
+
 class VersionExists(Conflict):
     """The version was made by somebody else first."""
 
     code = "version-exists"
     default_hint = "seal under the next free number; `strongroom ls` shows what is taken"
+
+
+class Stale(Conflict):
+    """A change of something that has changed since."""
+
+    code = "stale"
+    default_hint = "look at it as it is now, then propose again"
+
+
+class AlreadyDone(Conflict):
+    """What is asked for is so already: approved, ended, enrolled, or under an identifier that was used before."""
+
+    code = "already-done"
+    default_hint = "look with `strongroom show`; nothing needs to be done twice"
+
+
+class StatementReused(Conflict):
+    """A statement's identifier, with other content than the first time."""
+
+    code = "statement-reused"
+    default_hint = "make a new statement with a new identifier"
 
 
 class OutputExists(Conflict):
@@ -281,6 +365,13 @@ class BadSignature(Tampered):
     default_hint = "do not use it; find out who changed it, or whether it was signed by another key"
 
 
+class ClonedKey(Tampered):
+    """The counter of a security key did not rise: there may be two of it, or an old touch came late."""
+
+    code = "cloned-key"
+    default_hint = "touch again; if it stays so, report the credential as compromised and enrol another key"
+
+
 class KeyringTampered(Tampered):
     """What rests sealed under the root key was changed, or stands where something else belongs."""
 
@@ -288,11 +379,39 @@ class KeyringTampered(Tampered):
     default_hint = "stop; restore the keyring from a backup and find out who wrote to the journal"
 
 
+class LogTampered(Tampered):
+    """The log is not as the keep signed it: shorter, forked, edited, unsigned, or without its high-water file."""
+
+    code = "log-tampered"
+    default_hint = "keep every file as it is and see the runbook for a `Tampered` stop; nothing is repaired by itself"
+
+
+class NoSecurityKey(Unavailable):
+    """No security key is there that can sign for one of these credentials."""
+
+    code = "no-security-key"
+    default_hint = "plug in the key that you enrolled, and only that one"
+
+
 class StoreUnavailable(Unavailable):
     """The store, or the disk, does not answer as it should."""
 
     code = "store-unavailable"
     default_hint = "check that the store is up and can be reached, then try again"
+
+
+class KeepSealed(Unavailable):
+    """The keep holds no keys: it was started and not yet unsealed, or it locked them."""
+
+    code = "sealed"
+    default_hint = "custodians unseal it with `strongroom unseal`"
+
+
+class TimeDoubted(Unavailable):
+    """The keep's clock leapt, or stood still for a day: nothing is released until the time is confirmed."""
+
+    code = "time-doubted"
+    default_hint = "check the clock of the keep's host, then `strongroom propose clock.confirm`"
 
 
 class NoSpace(Unavailable):
@@ -314,6 +433,27 @@ class OutcomeUnknown(Unavailable):
 
     code = "outcome-unknown"
     default_hint = "look with `strongroom ls` before you try again"
+
+
+class JournalBroken(Unavailable):
+    """A write to the journal failed, so what is on the disk is not known; it takes nothing more until a new start."""
+
+    code = "journal-broken"
+    default_hint = "the keep stops and recovers when it starts again; check the disk"
+
+
+class JournalBusy(Unavailable):
+    """Another process has the journal open."""
+
+    code = "journal-busy"
+    default_hint = "a journal belongs to one keep: stop the other one"
+
+
+class OldLibrary(Unavailable):
+    """A library with a known fault in what we rely on."""
+
+    code = "old-library"
+    default_hint = "install the libraries that Strongroom was locked with"
 
 
 def families() -> tuple[type[StrongroomError], ...]:

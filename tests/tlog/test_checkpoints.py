@@ -66,6 +66,7 @@ def test_an_origin_may_be_what_no_key_is_named() -> None:
         "\n\n\n",
         f"{ORIGIN}\n8\n",
         f"{ORIGIN}\n8\n{ROOT}",
+        f"{ORIGIN}\n8\n{ROOT}\nextension",
         f"\n8\n{ROOT}\n",
         f"{ORIGIN}\n\n8\n{ROOT}\n",
         f"{ORIGIN}\n8\n{ROOT}\n\n",

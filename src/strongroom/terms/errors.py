@@ -148,6 +148,24 @@ class BadFrame(Malformed):
     default_hint = "send less at a time, in frames of a length and that many bytes"
 
 
+class BadPolicy(Malformed):
+    """Policies that cannot be taken: not Cedar, not of the schema, without an id, or named like the floor's."""
+
+    code = "bad-policy"
+    default_hint = "correct what is named, then look again with `strongroom policy check`"
+
+
+class Denied(Refused):
+    """Policy does not permit it; the message says which policies refuse, and what would satisfy them."""
+
+    code = "denied"
+    default_hint = "see what is missing with `strongroom policy explain`"
+
+    def __init__(self, message: str, *, hint: str | None = None, policies: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.policies = policies
+
+
 class WrongKey(Refused):
     """The identity is not the one that the version was sealed to."""
 
@@ -195,13 +213,6 @@ class NotHardened(Refused):
 
     code = "not-hardened"
     default_hint = "run `strongroom doctor`, which says what is missing"
-
-
-class UnsafePlace(Refused):
-    """A folder or file of ours that others may read or change, or that is not what it should be."""
-
-    code = "unsafe-place"
-    default_hint = "make it a folder or file of the service's own, for nobody else: 0700 and 0600, no symlink"
 
 
 class NotAllowed(Refused):
@@ -355,7 +366,7 @@ class BadProof(Tampered):
     """A proof does not show that an entry, or an older state, is in the log."""
 
     code = "bad-proof"
-    default_hint = "keep both checkpoints and the proof as evidence, and compare with what a witness or a colleague sees"
+    default_hint = "keep both checkpoints and the proof as evidence, and compare with what a witness sees"
 
 
 class BadSignature(Tampered):

@@ -1,0 +1,61 @@
+"""`acceptance.change`: what the keep accepts: origins, makers of security keys, software keys, clock, witnesses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.directory.state import Acceptance, Directory
+from strongroom.terms.errors import NotAllowed
+from strongroom.terms.records import Natural
+
+LONGEST_TOLERANCE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceChange:
+    """The whole of it, as it is to be, and the quorum that policies read."""
+
+    acceptance: Acceptance
+    quorum: Natural
+
+
+def check_acceptance(acceptance: Acceptance) -> None:
+    """Refuse what would weaken a signature or shut everybody out."""
+    if "strongroom:cli" in acceptance.origins and acceptance.origins["strongroom:cli"] != "cli":
+        raise NotAllowed("the origin `strongroom:cli` is the command line's alone")
+    if any(path == "cli" and origin != "strongroom:cli" for origin, path in acceptance.origins.items()):
+        raise NotAllowed("no browser may speak for the command line")
+    for origin in acceptance.origins:
+        host = origin.removeprefix("https://").partition(":")[0]
+        if origin != "strongroom:cli" and not (host == acceptance.rp_id or host.endswith("." + acceptance.rp_id)):
+            raise NotAllowed(f"the origin `{origin}` is not of `{acceptance.rp_id}`")
+    if acceptance.clock_tolerance_seconds > LONGEST_TOLERANCE_SECONDS:
+        raise NotAllowed(f"clocks may differ by {LONGEST_TOLERANCE_SECONDS} s at most")
+
+
+def _check(directory: Directory, move: Move[AcceptanceChange]) -> None:
+    check_acceptance(move.body.acceptance)
+    if move.body.quorum < 2 and not directory.trial:
+        raise NotAllowed("a quorum is two people at least")
+
+
+def _apply(directory: Directory, move: Move[AcceptanceChange]) -> None:
+    directory.acceptance = move.body.acceptance
+    directory.quorum = move.body.quorum
+
+
+ACT = Act(
+    name="acceptance.change",
+    body=AcceptanceChange,
+    principals=("Person",),
+    resources=("Deployment",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="acceptance.changed",
+    help="change what the keep accepts: origins, key makers, clocks, witnesses, the quorum",
+    check=_check,
+    apply=_apply,
+    base=lambda directory, body: AcceptanceChange(acceptance=directory.acceptance, quorum=directory.quorum),
+    is_sensitive=True,
+)

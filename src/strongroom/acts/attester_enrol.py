@@ -1,0 +1,58 @@
+"""`attester.enrol`: a quorum believes somebody about some kinds of facts, for at most so long at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.enrol import NewKey, check_new_key, take_key
+from strongroom.directory import find
+from strongroom.directory.state import Attester, Directory
+from strongroom.terms.errors import NotAllowed
+from strongroom.terms.records import Ascending, AttesterId, Digest, Natural, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttesterEnrol:
+    """`details` is the salted digest of its name."""
+
+    attester: AttesterId
+    key: NewKey
+    kinds: Annotated[tuple[Word, ...], Ascending()]
+    longest_seconds: Natural
+    details: Digest
+
+
+def _check(directory: Directory, move: Move[AttesterEnrol]) -> None:
+    find.check_new(directory.attesters, move.body.attester)
+    if not move.body.kinds:
+        raise NotAllowed("an attester is believed about some kind of facts")
+    check_new_key(directory, move.body.attester, move.body.key)
+
+
+def _apply(directory: Directory, move: Move[AttesterEnrol]) -> None:
+    body = move.body
+    directory.attesters[body.attester] = Attester(
+        attester=body.attester,
+        public_key=body.key.public_key,
+        kinds=body.kinds,
+        longest_seconds=body.longest_seconds,
+        details=body.details,
+        revoked=False,
+    )
+    take_key(directory, body.attester, body.key.public_key)
+
+
+ACT = Act(
+    name="attester.enrol",
+    body=AttesterEnrol,
+    principals=("Person",),
+    resources=("Deployment",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="attester.enrolled",
+    help="believe an attester about some kinds of facts",
+    check=_check,
+    apply=_apply,
+)

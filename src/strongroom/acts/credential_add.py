@@ -1,0 +1,64 @@
+"""`credential.add`: one more security key for somebody: a touch of an old one, and another person's approval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential, credential_key, touch_of
+from strongroom.directory import find
+from strongroom.directory.state import Directory
+from strongroom.statements.envelope import Signature
+from strongroom.statements.signatures import possession_message
+from strongroom.statements.webauthn import verify_assertion
+from strongroom.terms.errors import NotAllowed
+from strongroom.terms.records import PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialAdd:
+    """`touch` is the old key's signature over the new key's possession; left out only where no old key is left."""
+
+    person: PersonId
+    new: NewCredential
+    touch: Signature | None = None
+
+
+def _check(directory: Directory, move: Move[CredentialAdd]) -> None:
+    body = move.body
+    find.person(directory, body.person)
+    check_new_credential(directory, body.person, body.new)
+    if body.touch is None:
+        if any(
+            one.person == body.person and not (one.removed or one.compromised) for one in directory.credentials.values()
+        ):
+            raise NotAllowed("a new security key needs a touch of an old one")
+        return
+    old = find.credential(directory, body.touch.keyid)
+    if old.person != body.person:
+        raise NotAllowed("the old security key is another person's")
+    verify_assertion(
+        touch_of(body.touch),
+        body.touch.sig,
+        key=credential_key(old),
+        message=possession_message(directory.deployment, f"{body.person}/{body.new.credential}", body.new.public_key),
+        rp_id=directory.acceptance.rp_id,
+        origins=directory.acceptance.origins,
+    )
+
+
+ACT = Act(
+    name="credential.add",
+    body=CredentialAdd,
+    principals=("Person",),
+    resources=("Person",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="credential.added",
+    help="add a security key to a person",
+    target=lambda directory, by, body: find.person(directory, body.person).person,
+    check=_check,
+    apply=lambda directory, move: add_credential(directory, move.body.person, move.body.new),
+    gains=lambda directory, by, body: frozenset({body.person}),
+    is_sensitive=True,
+)

@@ -1,0 +1,57 @@
+"""`device.enrol`: a machine of somebody's, with a key that does not leave it, in one zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.enrol import NewKey, check_new_key, take_key
+from strongroom.directory import find
+from strongroom.directory.state import Device, Directory
+from strongroom.terms.records import DeviceId, PersonId, ZoneId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEnrol:
+    """Its key lies in a file, so that policies may tell it from one in a TPM, which comes later."""
+
+    device: DeviceId
+    person: PersonId
+    zone: ZoneId
+    key: NewKey
+
+
+def _check(directory: Directory, move: Move[DeviceEnrol]) -> None:
+    find.check_new(directory.devices, move.body.device)
+    find.zone(directory, move.body.zone)
+    check_new_key(directory, move.body.device, move.body.key)
+
+
+def _apply(directory: Directory, move: Move[DeviceEnrol]) -> None:
+    body = move.body
+    directory.devices[body.device] = Device(
+        device=body.device,
+        person=body.person,
+        public_key=body.key.public_key,
+        zone=body.zone,
+        software=True,
+        frozen=False,
+        removed=False,
+    )
+    take_key(directory, body.device, body.key.public_key)
+
+
+ACT = Act(
+    name="device.enrol",
+    body=DeviceEnrol,
+    principals=("Person",),
+    resources=("Person",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="device.enrolled",
+    help="enrol a device of a person in a zone",
+    target=lambda directory, by, body: find.person(directory, body.person).person,
+    check=_check,
+    apply=_apply,
+    gains=lambda directory, by, body: frozenset({body.person}),
+)

@@ -1,0 +1,74 @@
+"""`fact.attest`: an attester says something, for a while. A fact can only withhold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import DAY, Act, Effect, Move, Signer
+from strongroom.acts.propose import ANYTHING
+from strongroom.directory import find
+from strongroom.directory.state import Directory, Fact
+from strongroom.terms.errors import NotAllowed
+from strongroom.terms.records import Count, SubjectId, Word
+
+REPEAT_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactAttest:
+    """`value` is a number; a truth is 1 or 0. It holds until the statement's `until`."""
+
+    subject: SubjectId
+    fact: Word
+    value: Count
+
+
+def _check(directory: Directory, move: Move[FactAttest]) -> None:
+    attester = find.attester(directory, move.by)
+    if move.body.fact not in attester.kinds:
+        raise NotAllowed(f"attester `{move.by}` says nothing about `{move.body.fact}`")
+    if move.until - move.at > attester.longest_seconds:
+        raise NotAllowed(f"attester `{move.by}` says things for at most {attester.longest_seconds} s")
+    find.check_subject(directory, move.body.subject)
+
+
+def is_repeated(directory: Directory, move: Move[FactAttest]) -> bool:
+    """Tell whether this was said with the same value less than an hour ago, and so is no entry again."""
+    said = directory.facts.get(move.body.subject, {}).get(move.body.fact, {}).get(move.by)
+    return (
+        said is not None
+        and said.value == move.body.value
+        and move.at - said.at < REPEAT_SECONDS <= said.until - move.at
+    )
+
+
+def _apply(directory: Directory, move: Move[FactAttest]) -> None:
+    kinds = dict(directory.facts.get(move.body.subject, {}))
+    fact = Fact(value=move.body.value, at=move.at, until=move.until)
+    kinds[move.body.fact] = {**kinds.get(move.body.fact, {}), move.by: fact}
+    directory.facts[move.body.subject] = kinds
+
+
+def live_facts(directory: Directory, subject: str, at: int) -> dict[str, int]:
+    """Return what holds of `subject` now: of each kind the worst that anybody says. What lapsed says nothing."""
+    found: dict[str, int] = {}
+    for kind, said in directory.facts.get(subject, {}).items():
+        if values := [fact.value for fact in said.values() if fact.until >= at]:
+            found[kind] = min(values)
+    return found
+
+
+ACT = Act(
+    name="fact.attest",
+    body=FactAttest,
+    principals=("Attester",),
+    resources=ANYTHING,
+    effect=Effect.EVERYDAY,
+    signer=Signer.ATTESTER,
+    entry="fact.attested",
+    help="say something of a person, device, workload, zone, model or version, for a while",
+    longest_seconds=400 * DAY,
+    target=lambda directory, by, body: body.subject,
+    check=_check,
+    apply=_apply,
+)

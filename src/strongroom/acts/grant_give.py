@@ -1,0 +1,90 @@
+"""`grant.give`: a quorum lets somebody open one version, on one device, in one zone, for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from strongroom.acts.act import DAY, Act, Effect, Move, Signer
+from strongroom.acts.quorum import people_behind
+from strongroom.directory import find
+from strongroom.directory.state import Directory, FilePath, Grant
+from strongroom.terms.errors import NotAllowed, Stale
+from strongroom.terms.records import Ascending, DeviceId, Digest, Matches, VersionId, Within, ZoneId
+
+Opener = Annotated[str, Matches("(?:person|workload)-[0-9a-f]{32}", "the id of a person or a workload")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantGive:
+    """`seconds` count from the enactment. A person's grant names a device, a workload's none; `files` may narrow it."""
+
+    subject: Opener
+    zone: ZoneId
+    version: VersionId
+    manifest: Digest
+    seconds: Annotated[int, Within(60, 30 * DAY)]
+    device: DeviceId | None = None
+    files: Annotated[tuple[FilePath, ...], Ascending()] | None = None
+
+
+def _check(directory: Directory, move: Move[GrantGive]) -> None:
+    body = move.body
+    if find.version(directory, body.version).manifest != body.manifest:
+        raise Stale("this is not the manifest of that version")
+    if body.subject.startswith("workload-"):
+        place = find.workload(directory, body.subject).zone
+        if body.device is not None:
+            raise NotAllowed("a workload has no device")
+    else:
+        find.person(directory, body.subject)
+        if body.device is None:
+            raise NotAllowed("a person opens on a device that is named")
+        device = find.device(directory, body.device)
+        if device.person != body.subject:
+            raise NotAllowed(f"device `{body.device}` is another person's")
+        place = device.zone
+    if find.zone(directory, body.zone).zone != place:
+        raise NotAllowed("what would open it is in another zone")
+    if body.files == ():
+        raise NotAllowed("no file is named")
+
+
+def _apply(directory: Directory, move: Move[GrantGive]) -> None:
+    body = move.body
+    grant = grant_id(move.id)
+    directory.grants[grant] = Grant(
+        grant=grant,
+        subject=body.subject,
+        zone=body.zone,
+        version=body.version,
+        manifest=body.manifest,
+        until=move.at + body.seconds,
+        proposer=move.by,
+        approvals=directory.proposals[move.id].approvals,
+        device=body.device,
+        files=body.files,
+    )
+
+
+def grant_id(proposal: str) -> str:
+    """Return the identifier of the grant that a proposal becomes: the same bits, so that it is never another's."""
+    return "grant-" + proposal.removeprefix("statement-")
+
+
+ACT = Act(
+    name="grant.give",
+    body=GrantGive,
+    principals=("Person",),
+    resources=("Version",),
+    effect=Effect.OPENS,
+    signer=Signer.QUORUM,
+    entry="grant.given",
+    help="let a person or workload open a version for a while",
+    target=lambda directory, by, body: find.version(directory, body.version).version,
+    check=_check,
+    apply=_apply,
+    gains=lambda directory, by, body: people_behind(directory, body.subject),
+    place=lambda directory, body: (body.device, body.zone),
+    ends_on_rejection=True,
+)

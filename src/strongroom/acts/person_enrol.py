@@ -1,0 +1,56 @@
+"""`person.enrol`: somebody new, with the security keys that they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential
+from strongroom.directory import find
+from strongroom.directory.state import Directory, Person
+from strongroom.terms.errors import NotAllowed
+from strongroom.terms.records import Digest, PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonEnrol:
+    """`details` is the salted digest of name and contact."""
+
+    person: PersonId
+    details: Digest
+    credentials: tuple[NewCredential, ...]
+
+
+def _check(directory: Directory, move: Move[PersonEnrol]) -> None:
+    body = move.body
+    find.check_new(directory.people, body.person)
+    if not body.credentials:
+        raise NotAllowed("somebody without a security key cannot be anybody here")
+    if len({new.public_key for new in body.credentials}) != len(body.credentials):
+        raise NotAllowed("one security key cannot be two credentials")
+    for new in body.credentials:
+        check_new_credential(directory, body.person, new)
+
+
+def _apply(directory: Directory, move: Move[PersonEnrol]) -> None:
+    body = move.body
+    directory.people[body.person] = Person(
+        person=body.person, details=body.details, roles=(), frozen=False, removed=False
+    )
+    for new in body.credentials:
+        add_credential(directory, body.person, new)
+
+
+ACT = Act(
+    name="person.enrol",
+    body=PersonEnrol,
+    principals=("Person",),
+    resources=("Deployment",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="person.enrolled",
+    help="enrol a person with their security keys",
+    check=_check,
+    apply=_apply,
+    is_sensitive=True,
+)

@@ -1,0 +1,62 @@
+"""`release`: open a version. The key leaves only after this is in the log, wrapped to the recipient's own key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.directory import find
+from strongroom.directory.state import Directory, FilePath, PublicKeyBytes
+from strongroom.terms.errors import NotAllowed, NotNow, Stale
+from strongroom.terms.records import Ascending, Digest, GrantId, VersionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Which version, of which manifest, on which grant; `recipient` is a fresh HPKE public key.
+
+    Without `files`, all that the grant gives.
+    """
+
+    version: VersionId
+    manifest: Digest
+    grant: GrantId
+    recipient: PublicKeyBytes
+    files: Annotated[tuple[FilePath, ...], Ascending()] | None = None
+
+
+def _check(directory: Directory, move: Move[Release]) -> None:
+    """Refuse what the grant does not say, word for word."""
+    body, grant = move.body, find.grant(directory, move.body.grant)
+    if grant.subject != move.by:
+        raise NotAllowed("this grant is somebody else's")
+    if move.at > grant.until:
+        raise NotNow("this grant has ended", hint="ask again with `strongroom request`")
+    if grant.version != body.version:
+        raise NotAllowed("this grant is for another version")
+    if not grant.manifest == body.manifest == find.version(directory, body.version).manifest:
+        raise Stale("this is not the manifest that the grant was given for")
+    if grant.files is not None and (body.files is None or not set(body.files) <= set(grant.files)):
+        raise NotAllowed(f"this grant is for {len(grant.files)} named files only", hint="ask for those")
+    device = move.said.device if move.said is not None else None
+    if grant.device is not None and (device is None or device.device != grant.device):
+        raise NotAllowed("this grant is for another device")
+    zone = device.zone if device is not None else find.workload(directory, move.by).zone
+    if zone != grant.zone:
+        raise NotAllowed("this grant is for another zone")
+
+
+ACT = Act(
+    name="release",
+    body=Release,
+    principals=("Person", "Workload"),
+    resources=("Version",),
+    effect=Effect.OPENS,
+    signer=Signer.SESSION_AND_DEVICE,
+    entry="key.released",
+    help="open a version on a grant: its key, wrapped to yours",
+    target=lambda directory, by, body: find.version(directory, body.version).version,
+    check=_check,
+    is_secret=True,
+)

@@ -1,0 +1,61 @@
+"""`session.open`: a security key, and the device beside it, name a fresh key that speaks for them for an hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import HOUR, Act, Effect, Move, Signer
+from strongroom.directory import find
+from strongroom.directory.state import Directory, Session
+from strongroom.statements.signatures import check_p256_point
+from strongroom.terms.errors import NotAllowed
+from strongroom.terms.records import DeviceId, P256Point, SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpen:
+    """Without a device it is a browser's: it may read and propose, never open, seal or attest."""
+
+    session: SessionId
+    public_key: P256Point
+    device: DeviceId | None = None
+
+
+def _check(directory: Directory, move: Move[SessionOpen]) -> None:
+    body, said = move.body, move.said
+    find.check_new(directory.sessions, body.session)
+    find.check_new_key(directory, body.public_key)
+    check_p256_point(body.public_key)
+    if body.device is not None and find.device(directory, body.device).person != move.by:
+        raise NotAllowed(f"device `{body.device}` is another person's")
+    if body.device is None and said is not None and said.path == "cli":
+        raise NotAllowed("a session of the command line names its device", hint="enrol this device first")
+
+
+def _apply(directory: Directory, move: Move[SessionOpen]) -> None:
+    body = move.body
+    directory.sessions[body.session] = Session(
+        session=body.session,
+        person=move.by,
+        credential=move.data["credential"],
+        public_key=body.public_key,
+        opened_at=move.at,
+        until=move.until,
+        device=body.device,
+    )
+
+
+ACT = Act(
+    name="session.open",
+    body=SessionOpen,
+    principals=("Person",),
+    resources=("Deployment",),
+    effect=Effect.EVERYDAY,
+    signer=Signer.SECURITY_KEY_AND_DEVICE,
+    entry="session.opened",
+    help="log in: a security key and this device name a fresh key for at most an hour",
+    longest_seconds=HOUR,
+    paths=("cli", "console"),
+    check=_check,
+    apply=_apply,
+)

@@ -1,0 +1,175 @@
+"""Slices: what policy gets to see of a directory for one decision, and not more."""
+
+from __future__ import annotations
+
+from strongroom.acts.act import DEPLOYMENT, Said
+from strongroom.acts.fact_attest import live_facts
+from strongroom.directory import find
+from strongroom.directory.state import Device, Directory, Person, Role, Workload
+from strongroom.policy.requests import (
+    Change,
+    Context,
+    DeploymentSlice,
+    DeviceSlice,
+    Principal,
+    Resource,
+    Tally,
+    Value,
+    ZoneSlice,
+)
+from strongroom.terms.ids import kind_of
+
+NOBODY, NO_CHANGE = Tally(), Change()
+
+
+def model_of(directory: Directory, target: str) -> str | None:
+    """Return the model that `target` is, or is a version of: roles may be held for one model only."""
+    if target.startswith("version-"):
+        return find.version(directory, target).model
+    return target if target.startswith("model-") else None
+
+
+def label_of(directory: Directory, target: str) -> int:
+    """Return the label that holds for `target`; 0 for what has none."""
+    if target.startswith("version-"):
+        return directory.label_of(find.version(directory, target))
+    return find.model(directory, target).label if target.startswith("model-") else 0
+
+
+def principal(directory: Directory, subject: str, target: str, *, software: bool, at: int) -> Principal:
+    """Return who acts: a person, a workload or an attester, with the roles that apply to `target`."""
+    if subject.startswith("attester-"):
+        return Principal(type="Attester", id=subject, frozen=find.attester(directory, subject).revoked)
+    found: Person | Workload
+    if subject.startswith("workload-"):
+        kind, found = "Workload", find.workload(directory, subject)
+    else:
+        kind, found = "Person", find.person(directory, subject)
+    roles = _applying(found.roles, model_of(directory, target))
+    return Principal(
+        type=kind,
+        id=subject,
+        frozen=found.frozen,
+        roles=frozenset(held.role for held in roles),
+        teams=frozenset(held.team for held in roles),
+        software=software and kind == "Person",
+        facts=live_facts(directory, subject, at),
+    )
+
+
+def _applying(roles: tuple[Role, ...], model: str | None) -> list[Role]:
+    return [held for held in roles if held.model in {None, model}]
+
+
+def resource(directory: Directory, target: str, at: int) -> Resource:
+    """Return what is acted on."""
+    if target == DEPLOYMENT:
+        return Resource(type="Deployment", id=directory.deployment)
+    facts = live_facts(directory, target, at)
+    match kind_of(target):
+        case "model":
+            model = find.model(directory, target)
+            return Resource(type="Model", id=target, attributes={"label": model.label, "frozen": model.frozen})
+        case "version":
+            version = find.version(directory, target)
+            parent = resource(directory, version.model, at)
+            attributes: dict[str, Value] = {
+                "label": directory.label_of(version),
+                "frozen": False,
+                "tensor_bytes": version.tensor_bytes,
+            }
+            return Resource(type="Version", id=target, attributes=attributes, parent=parent)
+        case "attester":
+            attester = find.attester(directory, target)
+            return Resource(type="Attester", id=target, attributes={"frozen": attester.revoked})
+        case "device":
+            device = device_slice(directory, find.device(directory, target), at)
+            seen: dict[str, Value] = {"exists": True, "frozen": device.frozen, "software": device.software}
+            return Resource(type="Device", id=target, attributes=seen, facts=facts)
+        case "zone":
+            zone = zone_slice(directory, target, at)
+            seen = {
+                "exists": True,
+                "frozen": zone.frozen,
+                "ceiling": zone.ceiling,
+                "egress_bytes_per_day": zone.egress_bytes_per_day,
+            }
+            return Resource(type="Zone", id=target, attributes=seen, facts=facts)
+        case kind:
+            who = principal(directory, target, target, software=False, at=at)
+            about: dict[str, Value] = {"frozen": who.frozen, "roles": who.roles, "teams": who.teams}
+            if kind == "person":
+                about["software"] = False
+            return Resource(type=who.type, id=target, attributes=about, facts=facts)
+
+
+def device_slice(directory: Directory, device: Device | None, at: int) -> DeviceSlice:
+    """Return the device, or that there is none."""
+    if device is None:
+        return DeviceSlice()
+    return DeviceSlice(
+        id=device.device,
+        exists=True,
+        frozen=device.frozen,
+        software=device.software,
+        facts=live_facts(directory, device.device, at),
+    )
+
+
+def zone_slice(directory: Directory, name: str | None, at: int) -> ZoneSlice:
+    """Return the zone, or that there is none."""
+    if name is None:
+        return ZoneSlice()
+    zone = find.zone(directory, name)
+    return ZoneSlice(
+        id=name,
+        exists=True,
+        frozen=zone.frozen,
+        ceiling=zone.ceiling,
+        egress_bytes_per_day=zone.egress_bytes_per_day,
+        facts=live_facts(directory, name, at),
+    )
+
+
+def deployment_slice(directory: Directory) -> DeploymentSlice:
+    """Return the deployment."""
+    return DeploymentSlice(
+        id=directory.deployment,
+        frozen=directory.frozen,
+        trial=directory.trial,
+        time_doubted=directory.time_doubted,
+        quorum=directory.quorum,
+        people=directory.people_count,
+    )
+
+
+def context(
+    directory: Directory,
+    *,
+    at: int,
+    device: Device | None = None,
+    zone: str | None = None,
+    session_age_seconds: int | None = None,
+    quorum: Tally = NOBODY,
+    grant: bool = False,
+    change: Change = NO_CHANGE,
+    own: bool = False,
+) -> Context:
+    """Return the circumstances of one decision."""
+    return Context(
+        deployment=deployment_slice(directory),
+        device=device_slice(directory, device, at),
+        zone=zone_slice(directory, zone, at),
+        session_age_seconds=session_age_seconds,
+        quorum=quorum,
+        grant=grant,
+        change=change,
+        own=own,
+    )
+
+
+def said_age(said: Said[object], at: int) -> int | None:
+    """Return how long ago the security key behind a statement was touched; none for a workload or an attester."""
+    if said.credential is not None:
+        return 0
+    return max(0, at - said.session.opened_at) if said.session is not None else None

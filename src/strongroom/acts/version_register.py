@@ -1,0 +1,91 @@
+"""`version.register`: what was sealed becomes a version. It exists from then on, because the log says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.directory import find
+from strongroom.directory.state import Directory, Version
+from strongroom.terms.canonical import Json
+from strongroom.terms.errors import AlreadyDone, NotFound, Stale
+from strongroom.terms.records import Ascending, Bytes, Count, Digest, ModelId, Natural, SealId, VersionId
+
+HEADER_BYTES = 74
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRegister:
+    """What the sealer got from sealing. `header` is that of the manifest's sealed part; the keep tries its key on it.
+
+    `notes` is the salted digest of private notes, `lineage` the versions that this one was made from.
+    """
+
+    version: VersionId
+    model: ModelId
+    seal_id: SealId
+    generation: Natural
+    wrapped_key: Annotated[bytes, Bytes(1168)]
+    header: Annotated[bytes, Bytes(HEADER_BYTES)]
+    manifest: Digest
+    size_bytes: Count
+    tensor_bytes: Count
+    notes: Digest
+    lineage: Annotated[tuple[VersionId, ...], Ascending()]
+
+
+def _check(directory: Directory, move: Move[VersionRegister]) -> None:
+    body = move.body
+    find.check_new(directory.versions, body.version)
+    if body.seal_id in directory.seals:
+        raise AlreadyDone(f"seal `{body.seal_id}` is registered already")
+    if body.generation != find.model(directory, body.model).generation:
+        raise Stale(f"sealed to generation {body.generation} of the model's key", hint="seal again to the present key")
+    for ancestor in body.lineage:
+        if ancestor not in directory.versions:
+            raise NotFound(f"no version `{ancestor}` to be descended from")
+
+
+def _data(directory: Directory, move: Move[VersionRegister]) -> dict[str, Json]:
+    return {"number": directory.models[move.body.model].versions + 1}
+
+
+def _apply(directory: Directory, move: Move[VersionRegister]) -> None:
+    body, model = move.body, directory.models[move.body.model]
+    # A descendant is at least as sensitive as what it came from, whatever its own model says.
+    label = max((directory.label_of(directory.versions[one]) for one in body.lineage), default=0)
+    directory.models[body.model] = replace(model, versions=model.versions + 1)
+    directory.seals[body.seal_id] = body.version
+    directory.versions[body.version] = Version(
+        version=body.version,
+        model=body.model,
+        number=model.versions + 1,
+        manifest=body.manifest,
+        seal_id=body.seal_id,
+        generation=body.generation,
+        wrapped_key=body.wrapped_key,
+        size_bytes=body.size_bytes,
+        tensor_bytes=body.tensor_bytes,
+        label=label,
+        notes=body.notes,
+        lineage=body.lineage,
+        by=move.by,
+    )
+
+
+ACT = Act(
+    name="version.register",
+    body=VersionRegister,
+    principals=("Person", "Workload"),
+    resources=("Model",),
+    effect=Effect.EVERYDAY,
+    signer=Signer.SESSION_AND_DEVICE,
+    entry="version.registered",
+    help="register what was sealed as the next version of its model",
+    target=lambda directory, by, body: find.model(directory, body.model).model,
+    check=_check,
+    data=_data,
+    apply=_apply,
+    is_secret=True,
+)

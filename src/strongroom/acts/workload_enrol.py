@@ -1,0 +1,59 @@
+"""`workload.enrol`: a program with a key of its own, such as a training job, for which a person answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.enrol import NewKey, check_new_key, take_key
+from strongroom.directory import find
+from strongroom.directory.state import Directory, Workload
+from strongroom.terms.records import Digest, PersonId, WorkloadId, ZoneId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadEnrol:
+    """`details` is the salted digest of its name."""
+
+    workload: WorkloadId
+    sponsor: PersonId
+    zone: ZoneId
+    key: NewKey
+    details: Digest
+
+
+def _check(directory: Directory, move: Move[WorkloadEnrol]) -> None:
+    find.check_new(directory.workloads, move.body.workload)
+    find.person(directory, move.body.sponsor)
+    find.zone(directory, move.body.zone)
+    check_new_key(directory, move.body.workload, move.body.key)
+
+
+def _apply(directory: Directory, move: Move[WorkloadEnrol]) -> None:
+    body = move.body
+    directory.workloads[body.workload] = Workload(
+        workload=body.workload,
+        sponsor=body.sponsor,
+        public_key=body.key.public_key,
+        zone=body.zone,
+        details=body.details,
+        roles=(),
+        frozen=False,
+        removed=False,
+    )
+    take_key(directory, body.workload, body.key.public_key)
+
+
+ACT = Act(
+    name="workload.enrol",
+    body=WorkloadEnrol,
+    principals=("Person",),
+    resources=("Deployment",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="workload.enrolled",
+    help="enrol a workload, such as a training job, in a zone",
+    check=_check,
+    apply=_apply,
+    gains=lambda directory, by, body: frozenset({body.sponsor}),
+)

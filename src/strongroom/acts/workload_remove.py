@@ -1,0 +1,37 @@
+"""`workload.remove`: a workload is gone for good, with its roles and grants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.directory import find
+from strongroom.directory.state import Directory
+from strongroom.terms.records import WorkloadId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRemove:
+    """Which one."""
+
+    workload: WorkloadId
+
+
+def _apply(directory: Directory, move: Move[WorkloadRemove]) -> None:
+    name = move.body.workload
+    directory.workloads[name] = replace(directory.workloads[name], roles=(), removed=True)
+    directory.grants = {key: one for key, one in directory.grants.items() if one.subject != name}
+
+
+ACT = Act(
+    name="workload.remove",
+    body=WorkloadRemove,
+    principals=("Person",),
+    resources=("Workload",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="workload.removed",
+    help="remove a workload",
+    target=lambda directory, by, body: find.workload(directory, body.workload).workload,
+    apply=_apply,
+)

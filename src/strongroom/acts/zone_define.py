@@ -1,0 +1,44 @@
+"""`zone.define`: a quorum says what a place is: the highest label it may open, and how much can leave it in a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.directory.state import Directory, Zone
+from strongroom.terms.records import Count, Digest, Label, ZoneId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneDefine:
+    """A new zone, or a new word about one that is there. `details` is the salted digest of its name."""
+
+    zone: ZoneId
+    details: Digest
+    ceiling: Label
+    egress_bytes_per_day: Count
+
+
+def _apply(directory: Directory, move: Move[ZoneDefine]) -> None:
+    body, known = move.body, directory.zones.get(move.body.zone)
+    directory.zones[body.zone] = Zone(
+        zone=body.zone,
+        details=body.details,
+        ceiling=body.ceiling,
+        egress_bytes_per_day=body.egress_bytes_per_day,
+        frozen=known is not None and known.frozen,
+    )
+
+
+ACT = Act(
+    name="zone.define",
+    body=ZoneDefine,
+    principals=("Person",),
+    resources=("Deployment",),
+    effect=Effect.GOVERNS,
+    signer=Signer.QUORUM,
+    entry="zone.defined",
+    help="define a zone: what may be opened there, and how much can leave it",
+    apply=_apply,
+    base=lambda directory, body: directory.zones.get(body.zone),
+)

@@ -9,8 +9,8 @@ import pytest
 
 from strongroom.objects import open_store
 from strongroom.objects.local import LocalStore
-from strongroom.sealing.manifest import manifest_name
-from strongroom.terms.errors import StoreUnavailable, UnknownFormat
+from strongroom.sealing.places import manifest_name
+from strongroom.terms.errors import ManifestTampered, StoreUnavailable
 from tests.attacks.test_manifests import forged, manifest_of
 from tests.attacks.versions import ATLAS_1, ATLAS_2, OWNER, overwrite, seal
 from tests.cli.command import check_refused, done, run, run_inside, start
@@ -115,4 +115,4 @@ def test_inspect_shows_a_stranger_s_list_as_not_verified(store: LocalStore, tmp_
     body = manifest_of(store)
     body["public"]["deployment"] = "sr1:0123"
     overwrite(store, manifest_name(ATLAS_1), forged(body))
-    check_refused(run(*arguments), UnknownFormat)
+    check_refused(run(*arguments), ManifestTampered)

@@ -6,7 +6,7 @@ import pytest
 
 from strongroom.client.scrub import scrub
 from strongroom.objects import open_store
-from strongroom.sealing.manifest import manifest_name
+from strongroom.sealing.places import manifest_name
 from strongroom.terms.errors import Malformed, ObjectTampered, Tampered
 from tests.attacks.versions import ATLAS_1, Files, objects, opened, overwrite, seal, stored
 

@@ -15,7 +15,9 @@ from strongroom.client.seal import seal_version
 from strongroom.client.sweep import sweep
 from strongroom.client.version import fetch_manifest, open_sealed
 from strongroom.objects import ObjectStore, open_store
-from strongroom.sealing.manifest import SealedFile, manifest_name, open_manifest, seal_manifest
+from strongroom.sealing.keys import DataKey
+from strongroom.sealing.manifest import SealedFile, open_manifest, seal_manifest
+from strongroom.sealing.places import manifest_name
 from strongroom.sealing.tensors import Tensor, TensorIndex
 from strongroom.terms.errors import BadPath, BadTensors, ManifestTampered, ObjectTampered, OutputExists, StrongroomError
 from tests.attacks.versions import ATLAS_1, OWNER, opened, overwrite, read_tree, seal, write_key, write_model
@@ -28,7 +30,8 @@ def reseal(store: ObjectStore, change: Callable[[tuple[SealedFile, ...]], list[S
     """Seal the manifest of a version again, with other files in it, as its writer could have."""
     manifest = fetch_manifest(store, ATLAS_1)
     contents = open_manifest(manifest, OWNER)
-    data = seal_manifest(manifest.public, change(contents.files), contents.data_key, random=bytes)
+    assert isinstance(contents.keys, DataKey)
+    data = seal_manifest(manifest.public, change(contents.files), contents.keys.raw, random=bytes)
     overwrite(store, manifest_name(ATLAS_1), data)
 
 

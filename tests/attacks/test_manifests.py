@@ -9,6 +9,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ import pytest
 
 from strongroom.client.scrub import scrub
 from strongroom.client.sweep import sweep
+from strongroom.client.version import open_released
 from strongroom.objects import ObjectStore, open_store
-from strongroom.sealing.manifest import manifest_name
+from strongroom.sealing.keys import FileKeys, released_file_keys
+from strongroom.sealing.manifest import (
+    check_data_key,
+    open_manifest,
+    open_with_data_key,
+    parse_manifest,
+    seal_manifest,
+)
+from strongroom.sealing.places import manifest_name
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import (
@@ -33,12 +43,19 @@ from strongroom.terms.names import VersionName
 from tests.attacks.versions import (
     ATLAS_1,
     ATLAS_2,
+    DEPLOYMENT,
     MODEL,
+    MODEL_ID,
+    OTHER_DEPLOYMENT,
+    OTHER_MODEL_ID,
     OWNER,
     STRANGER,
+    data_key,
+    fetched,
     opened,
     overwrite,
     seal,
+    seal_deployed,
     stored,
     write_key,
 )
@@ -110,7 +127,7 @@ def field_beside(body: Body) -> None:
 
 
 FORGERIES: list[tuple[Callable[[Body], None], type[StrongroomError]]] = [
-    (changed("deployment", lambda _: "acme"), UnknownFormat),
+    (changed("deployment", lambda _: "acme"), ManifestTampered),
     (changed("generation", lambda number: number + 1), ManifestTampered),
     (changed("model", lambda _: "acme/other"), ManifestTampered),
     (changed("version", lambda number: number + 1), ManifestTampered),
@@ -316,6 +333,99 @@ def test_a_digest_of_another_version_is_refused(store_url: str) -> None:
     other = seal(store, name=ATLAS_2)
     with pytest.raises(WrongManifest):
         opened(store, digest=other.manifest)
+
+
+# --- inside a deployment -----------------------------------------------------------------------
+
+
+def test_a_manifest_of_another_deployment_model_or_seal_does_not_pass_for_one(store_url: str) -> None:
+    """Not from the store, which the digest in the log tells; nor when its writer got the log to hold that digest."""
+    store = open_store(store_url)
+    honest = seal_deployed(store)
+    place = f"m/{MODEL_ID}/{honest.seal_id}"
+    for other in (
+        seal_deployed(store, deployment=OTHER_DEPLOYMENT),
+        seal_deployed(store, model_id=OTHER_MODEL_ID),
+        seal_deployed(store),
+    ):
+        overwrite(store, place, stored(store)[f"m/{other.model}/{other.seal_id}"])
+        with pytest.raises(WrongManifest, match=honest.manifest):
+            fetched(store, honest)
+        with pytest.raises(ManifestTampered, match=f"{other.model}/{other.seal_id}"):
+            fetched(store, replace(honest, manifest=other.manifest))
+    other = seal_deployed(store, deployment=OTHER_DEPLOYMENT)
+    with pytest.raises(ManifestTampered, match=f"is of {OTHER_DEPLOYMENT}, not {DEPLOYMENT}"):
+        fetched(store, replace(other, deployment=DEPLOYMENT))
+
+
+def test_a_version_outside_and_one_inside_a_deployment_do_not_pass_for_each_other(store_url: str) -> None:
+    store = open_store(store_url)
+    outside, inside = seal(store), seal_deployed(store)
+    content = stored(store)
+    overwrite(store, manifest_name(ATLAS_1), content[f"m/{MODEL_ID}/{inside.seal_id}"])
+    with pytest.raises(ManifestTampered, match=f"is the manifest of {MODEL_ID}/{inside.seal_id}"):
+        opened(store)
+    overwrite(store, f"m/{MODEL_ID}/{inside.seal_id}", content[manifest_name(ATLAS_1)])
+    with pytest.raises(ManifestTampered, match=f"is the manifest of {ATLAS_1}"):
+        fetched(store, replace(inside, manifest=outside.manifest))
+
+
+def test_a_writer_who_swaps_the_wrapped_keys_of_two_seals_opens_neither(store_url: str) -> None:
+    """The same model and key pair: a wrapped key is bound to its seal, and the sealed part to the wrapped key."""
+    store = open_store(store_url)
+    one, two = seal_deployed(store), seal_deployed(store)
+    for mine, others in ((one, two), (two, one)):
+        with pytest.raises(WrongKey):
+            data_key(replace(mine, wrapped_key=others.wrapped_key))
+        with pytest.raises(WrongKey):
+            check_data_key(data_key(others), mine.seal_id, mine.header)
+        body = canonical.parse(stored(store)[f"m/{MODEL_ID}/{mine.seal_id}"])
+        assert isinstance(body, dict)
+        assert isinstance(body["public"], dict)
+        body["public"]["wrapped_key"] = base64.b64encode(others.wrapped_key).decode()
+        swapped = parse_manifest(forged(body))
+        with pytest.raises(ManifestTampered, match="data key is not bound"):
+            open_manifest(swapped, OWNER)
+        for of in (mine, others):
+            with pytest.raises(ManifestTampered):
+                open_with_data_key(swapped, data_key(of))
+
+
+def test_a_data_key_that_its_writer_bound_to_the_seal_must_still_be_the_manifests(store_url: str) -> None:
+    """A key that nobody could open the version with is refused when it is registered, not when it is needed."""
+    store = open_store(store_url)
+    sealed = seal_deployed(store)
+    binding = fetched(store, sealed).public.binding
+    wrapped = OWNER.public_key().wrap(bytes(32), binding)
+    with pytest.raises(WrongKey, match=f"the manifest of seal {sealed.seal_id}"):
+        check_data_key(data_key(replace(sealed, wrapped_key=wrapped)), sealed.seal_id, sealed.header)
+
+
+def test_the_key_of_one_file_opens_no_other_whatever_the_manifest_calls_it(store_url: str) -> None:
+    """A writer renames files to have a release of `a.bin` give away `b.bin`: the path is in key, AAD and header."""
+    store = open_store(store_url)
+    sealed = seal_deployed(store, {"a.bin": b"for everybody", "b.bin": b"for nobody ;-"})
+    key, manifest = data_key(sealed), fetched(store, sealed)
+    a, b = open_with_data_key(manifest, key).files
+    renamed = seal_manifest(manifest.public, [replace(a, path="b.bin"), replace(b, path="a.bin")], key, random=bytes)
+    store.put(f"m/{MODEL_ID}/{sealed.seal_id}", renamed)
+    keys = released_file_keys(key, sealed.seal_id, ["a.bin"])
+    version = open_released(store, fetched(store, replace(sealed, manifest=sha256(renamed))), keys)
+    with pytest.raises(ObjectTampered):
+        version.read("a.bin")
+    swapped = FileKeys(manifest=keys.manifest, files={"b.bin": keys.files["a.bin"]})
+    for paths in (manifest, parse_manifest(renamed)):
+        with pytest.raises(ObjectTampered):
+            open_released(store, paths, swapped).read("b.bin")
+
+
+def test_a_release_of_files_does_not_open_a_manifest_that_is_not_theirs(store_url: str) -> None:
+    store = open_store(store_url)
+    one, two = seal_deployed(store), seal_deployed(store)
+    keys = released_file_keys(data_key(one), one.seal_id, MODEL)
+    assert open_released(store, fetched(store, one), keys).read("weights.bin") == MODEL["weights.bin"]
+    with pytest.raises(ManifestTampered):
+        open_released(store, fetched(store, two), keys)
 
 
 def test_somebody_elses_identity_opens_nothing(store_url: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from strongroom.client.identity import read_identity
 from strongroom.client.version import fetch_manifest, open_sealed
 from strongroom.objects import open_store
+from strongroom.sealing.keys import DataKey, released_file_keys
 from tests.attacks.versions import ATLAS_1, MODEL, OWNER, opened, overwrite, seal, stored
 from tests.cli.command import done, run, run_inside
 
@@ -110,10 +111,13 @@ def test_no_output_of_any_command_holds_the_identity(tmp_path: Path) -> None:
 
 def test_the_repr_of_what_holds_a_secret_leaves_it_out(tmp_path: Path) -> None:
     store = open_store((tmp_path / "store").as_uri())
-    seal(store)
+    sealed = seal(store)
     version = open_sealed(store, ATLAS_1, OWNER)
-    for value in (OWNER, version, version.contents):
-        for secret in (OWNER.seed, version.contents.data_key):
+    keys = version.contents.keys
+    assert isinstance(keys, DataKey)
+    named = released_file_keys(keys.raw, sealed.seal_id, ["weights.bin"])
+    for value in (OWNER, version, version.contents, keys, named):
+        for secret in (OWNER.seed, keys.raw, named.manifest, named.files["weights.bin"]):
             assert repr(secret)[2:-1] not in repr(value)
             assert secret.hex() not in repr(value)
 

@@ -9,18 +9,22 @@ from pathlib import Path
 
 from strongroom.client.catalogue import list_versions
 from strongroom.client.extract import extract_version
-from strongroom.client.seal import Sealed, seal_version
-from strongroom.client.version import open_sealed
+from strongroom.client.seal import Sealed, SealedForDeployment, seal_for_deployment, seal_version
+from strongroom.client.version import fetch_deployment_manifest, open_sealed
 from strongroom.objects import ObjectStore
 from strongroom.objects.local import LocalStore
 from strongroom.sealing.floe import Random
-from strongroom.sealing.keys import Identity, PublicKey
+from strongroom.sealing.keys import Binding, Identity, PublicKey
+from strongroom.sealing.manifest import Manifest
+from strongroom.sealing.places import Name
 from strongroom.terms.names import VersionName
 
 OWNER = Identity(bytes(range(32)))
 STRANGER = Identity(bytes(range(32, 64)))
 ATLAS_1 = VersionName(model="acme/atlas", number=1)
 ATLAS_2 = VersionName(model="acme/atlas", number=2)
+DEPLOYMENT, OTHER_DEPLOYMENT = "sr1:" + "a1" * 32, "sr1:" + "b2" * 32
+MODEL_ID, OTHER_MODEL_ID = "model-" + "c3" * 16, "model-" + "d4" * 16
 
 Files = Mapping[str, bytes]
 
@@ -80,6 +84,38 @@ def seal(
         )
 
 
+def seal_deployed(
+    store: ObjectStore, files: Files = MODEL, *, deployment: str = DEPLOYMENT, model_id: str = MODEL_ID
+) -> SealedForDeployment:
+    """Seal `files` for a model of a deployment, in small segments, to the third key pair of that model."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return seal_for_deployment(
+            [write_model(Path(scratch, "model"), files)],
+            deployment=deployment,
+            model_id=model_id,
+            generation=3,
+            to=OWNER.public_key(),
+            store=store,
+            segment_bytes=4096,
+            threads=1,
+        )
+
+
+def data_key(sealed: SealedForDeployment) -> bytes:
+    """Return the data key as a keep has it, who knows from the log what was registered."""
+    binding = Binding(
+        deployment=sealed.deployment, model=sealed.model, generation=sealed.generation, seal_id=sealed.seal_id
+    )
+    return OWNER.unwrap(sealed.wrapped_key, binding)
+
+
+def fetched(store: ObjectStore, sealed: SealedForDeployment) -> Manifest:
+    """Return the manifest that was registered."""
+    return fetch_deployment_manifest(
+        store, sealed.model, sealed.seal_id, deployment=sealed.deployment, digest=sealed.manifest
+    )
+
+
 def opened(
     store: ObjectStore,
     *,
@@ -101,7 +137,7 @@ def opened(
         return read_tree(to)
 
 
-def versions(store: ObjectStore) -> list[VersionName]:
+def versions(store: ObjectStore) -> list[Name]:
     """Return what the store lists."""
     return [name for name, _ in list_versions(store)]
 
@@ -115,7 +151,7 @@ def stored(store: ObjectStore) -> dict[str, bytes]:
     }
 
 
-def objects(store: ObjectStore, sealed: Sealed) -> list[str]:
+def objects(store: ObjectStore, sealed: Sealed | SealedForDeployment) -> list[str]:
     """Return the names of a version's objects."""
     return [info.name for info in store.list(f"o/{sealed.seal_id}/")]
 

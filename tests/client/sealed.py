@@ -19,10 +19,9 @@ from strongroom.sealing.manifest import (
     Public,
     SealedFile,
     StoredObject,
-    manifest_name,
-    object_name,
     seal_manifest,
 )
+from strongroom.sealing.places import manifest_name, object_name
 from strongroom.sealing.tensors import DTYPE_BITS, TensorIndex, parse_header, parse_header_length
 from strongroom.terms.digests import sha256
 from strongroom.terms.names import parse_version
@@ -160,8 +159,9 @@ def seal(
         )
     binding = Binding(deployment=STANDALONE, model=name.model, generation=1, seal_id=seal_id)
     public = Public(
-        name=name,
         deployment=STANDALONE,
+        model=name.model,
+        number=name.number,
         generation=1,
         seal_id=seal_id,
         recipient=IDENTITY.public_key().digest(),

@@ -6,13 +6,17 @@ Whatever breaks, a version is there whole or not at all, and what is acknowledge
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
 from strongroom.client.scrub import scrub
-from strongroom.client.seal import Sealed
+from strongroom.client.seal import Sealed, SealedForDeployment
 from strongroom.client.sweep import sweep
+from strongroom.client.version import open_released
 from strongroom.objects import ObjectStore, open_store
+from strongroom.sealing.keys import DataKey
 from strongroom.terms.errors import (
     AccessDenied,
     LeaseLost,
@@ -23,17 +27,28 @@ from strongroom.terms.errors import (
     StrongroomError,
     VersionExists,
 )
-from tests.attacks.versions import ATLAS_1, MODEL, opened, seal, stored, versions
+from tests.attacks.versions import (
+    ATLAS_1,
+    MODEL,
+    data_key,
+    fetched,
+    opened,
+    seal,
+    seal_deployed,
+    stored,
+    versions,
+)
 from tests.faults.hooked import Call, Fault, HookedStore, nothing
 
+Made = TypeVar("Made", Sealed, SealedForDeployment)
 MOST_WRITES = 40
 # A lease, three objects of one, three and one writes (header, segments), a manifest, and the lease taken away.
 LEAST_WRITES = 15
 
 
-def attempt(store: ObjectStore) -> Sealed | StrongroomError:
+def attempt(store: ObjectStore, sealing: Callable[[ObjectStore], Made]) -> Made | StrongroomError:
     try:
-        return seal(store)
+        return sealing(store)
     except StrongroomError as error:
         return error
 
@@ -70,7 +85,7 @@ def test_a_seal_is_whole_or_absent_whichever_write_fails(store_url: str, happens
         assert number < MOST_WRITES
         fault = Fault(number, StoreUnavailable("broken here"), lasts=lasts)
         store = HookedStore(inner, after=fault) if happens else HookedStore(inner, before=fault)
-        outcome = attempt(store)
+        outcome = attempt(store, seal)
         exists = check_whole_or_absent(inner, outcome)
         ends.append((fault.call and fault.call.verb, exists, type(outcome)))
         clear(inner)
@@ -85,6 +100,30 @@ def test_a_seal_is_whole_or_absent_whichever_write_fails(store_url: str, happens
     assert all(exists == (kind is Sealed) for verb, exists, kind in ends if verb != "put_new")
 
 
+@pytest.mark.parametrize("happens", [False, True], ids=["failed-and-absent", "failed-but-present"])
+def test_a_seal_for_a_deployment_is_whole_or_absent_whichever_write_fails(store_url: str, happens: bool) -> None:
+    """What the log could be told of is there; of anything else a sweep leaves nothing."""
+    inner = open_store(store_url)
+    for number in itertools.count():
+        assert number < MOST_WRITES
+        fault = Fault(number, StoreUnavailable("broken here"))
+        store = HookedStore(inner, after=fault) if happens else HookedStore(inner, before=fault)
+        outcome = attempt(store, seal_deployed)
+        if isinstance(outcome, SealedForDeployment):
+            version = open_released(inner, fetched(inner, outcome), DataKey(data_key(outcome)))
+            assert {path: version.read(path) for path in version.files} == MODEL
+            assert scrub(inner).damage == ()
+        else:
+            assert versions(inner) == []
+            assert isinstance(outcome, OutcomeUnknown) == (fault.call is not None and fault.call.verb == "put_new")
+            sweep(inner, grace_seconds=0)
+            assert stored(inner) == {}
+        clear(inner)
+        if fault.call is None:
+            break
+    assert number >= LEAST_WRITES
+
+
 @pytest.mark.parametrize(
     "error", [NoSpace("full"), AccessDenied("no"), LeaseLost("gone"), StoreUnavailable("down")], ids=repr
 )
@@ -95,7 +134,7 @@ def test_no_failure_of_the_manifest_makes_a_version_without_objects(
     inner = open_store(store_url)
     fault = Fault(0, error, verbs=frozenset({"put_new"}))
     store = HookedStore(inner, after=fault) if happens else HookedStore(inner, before=fault)
-    outcome = attempt(store)
+    outcome = attempt(store, seal)
     assert check_whole_or_absent(inner, outcome) == happens
     if happens:
         assert isinstance(outcome, Sealed)
@@ -128,7 +167,7 @@ def test_an_unreadable_store_after_a_failed_manifest_leaves_the_outcome_open(sto
         if is_down:
             raise StoreUnavailable("down")
 
-    outcome = attempt(HookedStore(inner, before=nothing, after=down))
+    outcome = attempt(HookedStore(inner, before=nothing, after=down), seal)
     assert isinstance(outcome, OutcomeUnknown)
     assert check_whole_or_absent(inner, outcome)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from strongroom.sealing.floe import HEADER_BYTES, SEGMENT_OVERHEAD_BYTES, Decryptor
 from strongroom.sealing.manifest import Contents
@@ -29,10 +29,14 @@ def read_message(decryptor: Decryptor, stored: bytes, size_bytes: int, segments:
         raise ObjectSize("something follows the last segment")
 
 
-def read_version(contents: Contents, objects: Mapping[str, bytes]) -> Iterator[bytes]:
-    """Yield the plaintext of each segment of each file of a version, in the order of the manifest."""
+def read_version(
+    contents: Contents, objects: Mapping[str, bytes], paths: Sequence[str] | None = None
+) -> Iterator[bytes]:
+    """Yield the plaintext of each segment of each file of a version, in the order of the manifest or of `paths`."""
     public = contents.manifest.public
-    for number, file in enumerate(contents.files):
+    numbers = {file.path: number for number, file in enumerate(contents.files)}
+    for number in numbers.values() if paths is None else [numbers[path] for path in paths]:
+        file = contents.files[number]
         if (stored := objects.get(public.object_name(number))) is None:
             raise ObjectMissing(f"object {number} is missing")
         if len(stored) < HEADER_BYTES:

@@ -15,14 +15,19 @@ from hypothesis import strategies as st
 from strongroom.sealing.keys import (
     SUITE,
     Binding,
+    DataKey,
+    FileKeys,
     Identity,
     PublicKey,
     file_key,
     manifest_key,
     parse_identity,
     parse_public_key,
+    released_file_keys,
+    unwrap_with,
+    wrap_to,
 )
-from strongroom.terms.errors import BadKey, StrongroomError, WrongKey
+from strongroom.terms.errors import BadKey, NotReleased, StrongroomError, WrongKey
 from tests.sealing.reference import file_key as reference_file_key
 from tests.sealing.reference import hpke_seal
 from tests.vectors.floe_cases import draw
@@ -191,6 +196,75 @@ def test_reading_any_text_as_a_key_raises_nothing_but_bad_key(text: str) -> None
                 parse(prefix + text)
             except BadKey:
                 continue
+
+
+# --- any secret, any binding -------------------------------------------------------------------
+
+INFO = b'{"format":"strongroom/release/1","recipient":"device-1"}'
+
+
+@pytest.mark.parametrize("size", [0, 1, 32, 4000])
+def test_any_secret_is_wrapped_to_a_fresh_key_and_opens_with_it(size: int) -> None:
+    secret = draw("secret", size)
+    wrapped = wrap_to(PUBLIC, secret, INFO)
+    assert len(wrapped) == size + 1136
+    assert unwrap_with(IDENTITY, wrapped, INFO) == secret
+    assert wrap_to(PUBLIC, secret, INFO) != wrapped
+
+
+@pytest.mark.parametrize("info", [b"", INFO[:-1], INFO + b" ", INFO.replace(b"device-1", b"device-2")])
+def test_a_secret_does_not_open_under_another_binding(info: bytes) -> None:
+    with pytest.raises(WrongKey):
+        unwrap_with(IDENTITY, wrap_to(PUBLIC, DATA_KEY, INFO), info)
+
+
+def test_a_secret_opens_with_no_other_identity_and_not_when_it_was_changed() -> None:
+    wrapped = wrap_to(PUBLIC, DATA_KEY, INFO)
+    with pytest.raises(WrongKey):
+        unwrap_with(Identity(draw("other", 32)), wrapped, INFO)
+    for changed in (wrapped[:-1], wrapped + b"\0", b"", wrapped[:-1] + bytes([wrapped[-1] ^ 1])):
+        with pytest.raises(WrongKey):
+            unwrap_with(IDENTITY, changed, INFO)
+
+
+def test_a_wrapped_data_key_is_a_secret_bound_to_what_it_is_for() -> None:
+    assert unwrap_with(IDENTITY, PUBLIC.wrap(DATA_KEY, BINDING), BINDING.info()) == DATA_KEY
+    assert IDENTITY.unwrap(wrap_to(PUBLIC, DATA_KEY, BINDING.info()), BINDING) == DATA_KEY
+
+
+@pytest.mark.parametrize("raw", [b"", bytes(32), bytes(1216)], ids=len)
+def test_nothing_is_wrapped_to_what_is_no_key(raw: bytes) -> None:
+    with pytest.raises(BadKey):
+        wrap_to(PublicKey(raw), DATA_KEY, INFO)
+
+
+# --- what a release holds ----------------------------------------------------------------------
+
+
+def test_the_keys_of_a_release_are_those_that_the_data_key_gives() -> None:
+    seal_id = "ab" * 16
+    whole, named = DataKey(DATA_KEY), released_file_keys(DATA_KEY, seal_id, ["a", "größe/模型.bin"])
+    assert whole.manifest_key(seal_id) == named.manifest_key(seal_id) == manifest_key(DATA_KEY, seal_id)
+    for path in ("a", "größe/模型.bin"):
+        assert whole.file_key(seal_id, path) == named.file_key(seal_id, path) == file_key(DATA_KEY, seal_id, path)
+
+
+def test_a_release_of_named_files_has_no_key_of_another() -> None:
+    named = released_file_keys(DATA_KEY, "ab" * 16, ["a"])
+    assert set(named.files) == {"a"}
+    assert DATA_KEY not in (named.manifest, *named.files.values())
+    for path in ("b", "A", "", "a/b"):
+        with pytest.raises(NotReleased, match=f"`{path}`"):
+            named.file_key("ab" * 16, path)
+    with pytest.raises(NotReleased):
+        released_file_keys(DATA_KEY, "ab" * 16, []).file_key("ab" * 16, "a")
+
+
+def test_a_released_key_carries_no_aad_of_its_own() -> None:
+    """Whatever path or seal a key is taken for, that is what its ciphertext must have been bound to."""
+    carried = FileKeys(manifest=bytes(32), files={"b": file_key(DATA_KEY, "ab" * 16, "a").key})
+    assert carried.file_key("ab" * 16, "b").aad == file_key(DATA_KEY, "ab" * 16, "b").aad
+    assert carried.manifest_key("cd" * 16).aad == manifest_key(DATA_KEY, "cd" * 16).aad
 
 
 # --- secrets do not show -----------------------------------------------------------------------

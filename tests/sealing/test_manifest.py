@@ -20,15 +20,15 @@ from strongroom.sealing.manifest import (
     Public,
     SealedFile,
     StoredObject,
-    manifest_name,
-    object_name,
+    check_data_key,
     open_manifest,
     open_with_data_key,
+    open_with_keys,
     parse_manifest,
     seal_manifest,
 )
 from strongroom.sealing.tensors import Tensor, TensorIndex
-from strongroom.terms.errors import BadRequest, ManifestTampered, StrongroomError, Tampered, WrongKey
+from strongroom.terms.errors import BadRequest, ManifestTampered, NotReleased, StrongroomError, Tampered, WrongKey
 from strongroom.terms.names import VersionName
 from tests.vectors.floe_cases import digest, draw
 from tests.vectors.version_writer import SEED, Version, edited
@@ -60,8 +60,9 @@ def sealed(sizes: dict[str, int], segment_bytes: int = 256, part_segments: int =
         files.append(SealedFile(path=path, size_bytes=size, header=header, parts=parts, sha256=whole, tensors=index))
     binding = Binding(deployment="standalone", model=NAME.model, generation=1, seal_id=SEAL_ID)
     public = Public(
-        name=NAME,
         deployment="standalone",
+        model=NAME.model,
+        number=NAME.number,
         generation=1,
         seal_id=SEAL_ID,
         recipient=IDENTITY.public_key().digest(),
@@ -91,11 +92,6 @@ def test_what_is_sealed_is_what_opens(sizes: dict[str, int], segment_bytes: int,
 def test_what_no_reader_would_take_is_not_sealed() -> None:
     with pytest.raises(BadRequest, match="16777217 bytes"):
         sealed({}, segment_bytes=(1 << 24) + 1)
-
-
-def test_names_in_the_store_say_nothing_of_the_content() -> None:
-    assert manifest_name(NAME) == "m/acme/atlas/7"
-    assert object_name(SEAL_ID, 3) == f"o/{SEAL_ID}/3"
 
 
 def test_the_parts_of_an_object_cover_it_from_end_to_end() -> None:
@@ -130,6 +126,26 @@ def test_a_manifest_opens_with_its_data_key_alone_and_with_no_other() -> None:
     assert open_with_data_key(manifest, DATA_KEY).files[0].path == "a"
     with pytest.raises(ManifestTampered):
         open_with_data_key(manifest, draw("other", 32))
+
+
+def test_named_files_open_with_their_keys_and_the_manifests() -> None:
+    manifest = parse_manifest(sealed({"a": 9, "b/c": 300}))
+    contents = open_with_keys(manifest, keys.released_file_keys(DATA_KEY, SEAL_ID, ["b/c", "gone"]))
+    assert [file.path for file in contents.files] == ["a", "b/c"]
+    assert [file.path for file in contents.released] == ["b/c"]
+    contents.decryptor(1)
+    with pytest.raises(NotReleased, match="`a`"):
+        contents.decryptor(0)
+    whole = open_with_data_key(manifest, DATA_KEY)
+    assert whole.released == whole.files == contents.files
+
+
+def test_a_data_key_is_checked_without_the_manifest() -> None:
+    manifest = parse_manifest(sealed({"a": 9}))
+    check_data_key(DATA_KEY, SEAL_ID, manifest.header)
+    with pytest.raises(WrongKey, match=SEAL_ID) as raised:
+        check_data_key(draw("other", 32), SEAL_ID, manifest.header)
+    assert "register" in raised.value.hint
 
 
 def test_a_wrong_identity_is_told_apart_from_a_changed_manifest() -> None:

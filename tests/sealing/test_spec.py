@@ -23,7 +23,7 @@ def test_the_example_as_printed_is_a_manifest_with_the_printed_digest() -> None:
     printed = re.search(r"```json\n(.*?)\n```", PAGE, re.DOTALL)
     assert printed
     data = encode(json.loads(printed[1]))
-    assert manifest.parse_manifest(data).public.name.model == "acme/atlas"
+    assert manifest.parse_manifest(data).public.model == "acme/atlas"
     assert sha256(data) in PAGE.partition("The whole of it")[0]
 
 
@@ -32,8 +32,8 @@ def test_every_error_that_the_specification_names_exists() -> None:
     checks = PAGE.partition("## What a reader checks")[2].partition("## Other formats")[0]
     named = {word for word in re.findall(r"`([a-z]+(?:-[a-z]+)+)`", checks) if word != "seal-id"}
     assert named == {
-        "bad-path", "bad-tensors", "manifest-tampered", "not-canonical", "not-found", "object-extra", "object-missing",
-        "object-size", "object-tampered", "unknown-format", "wrong-key", "wrong-manifest",
+        "bad-path", "bad-tensors", "manifest-tampered", "not-canonical", "not-found", "not-released", "object-extra",
+        "object-missing", "object-size", "object-tampered", "unknown-format", "wrong-key", "wrong-manifest",
     }  # fmt: skip
     assert named <= codes
 

@@ -13,8 +13,15 @@ from typing import Any
 import pytest
 
 from strongroom.sealing.floe import Decryptor, Encryptor, Parameters, decrypt_into
-from strongroom.sealing.keys import Identity, parse_identity
-from strongroom.sealing.manifest import open_manifest, parse_manifest
+from strongroom.sealing.keys import FileKeys, Identity, parse_identity
+from strongroom.sealing.manifest import (
+    Contents,
+    Manifest,
+    check_data_key,
+    open_manifest,
+    open_with_keys,
+    parse_manifest,
+)
 from strongroom.terms.errors import ObjectSize, ObjectTampered, StrongroomError
 from tests.sealing.reader import read_message, read_version
 from tests.vectors import generate
@@ -28,27 +35,34 @@ def load(folder: str) -> dict[str, Vector]:
 
 
 FLOE = load("floe")
+REGISTRATIONS = load("registration")
 VERSIONS = load("sealed-version")
 
 
 def test_this_many_vectors_were_found() -> None:
-    assert (len(FLOE), len(VERSIONS)) == (70, 232)
+    assert (len(FLOE), len(VERSIONS), len(REGISTRATIONS)) == (70, 268, 15)
     assert Counter(vector["expect"] for vector in FLOE.values()) == {
         "ok": 34,
         "object-tampered": 30,
         "object-size": 6,
     }
     assert Counter(vector["expect"] for vector in VERSIONS.values()) == {
-        "ok": 9,
+        "ok": 13,
         "bad-path": 30,
         "bad-tensors": 29,
-        "manifest-tampered": 116,
+        "manifest-tampered": 144,
         "not-canonical": 11,
+        "not-released": 1,
         "object-missing": 1,
         "object-size": 5,
-        "object-tampered": 22,
+        "object-tampered": 25,
         "unknown-format": 7,
         "wrong-key": 2,
+    }
+    assert Counter(vector["expect"] for vector in REGISTRATIONS.values()) == {
+        "ok": 2,
+        "manifest-tampered": 3,
+        "wrong-key": 10,
     }
 
 
@@ -56,7 +70,7 @@ def test_the_vectors_are_those_that_the_generator_writes() -> None:
     written = {str(path): text for path, text in generate.files()}
     stored = {
         str(path.relative_to(VECTORS)): path.read_text()
-        for folder in ("floe", "sealed-version")
+        for folder in generate.FOLDERS
         for path in (VECTORS / folder).glob("*.json")
     }
     assert written == stored
@@ -128,20 +142,26 @@ def test_floe_encrypts_to_the_known_answer(name: str) -> None:
     assert ciphertext == base64.b64decode(vector["ciphertext"])
 
 
+def opened(manifest: Manifest, vector: Vector) -> Contents:
+    if (release := vector.get("release")) is None:
+        return open_manifest(manifest, parse_identity(vector["identity"]))
+    files = {path: bytes.fromhex(key) for path, key in release["files"].items()}
+    return open_with_keys(manifest, FileKeys(manifest=bytes.fromhex(release["manifest"]), files=files))
+
+
 @pytest.mark.parametrize("name", VERSIONS)
 def test_sealed_version(name: str) -> None:
     vector = VERSIONS[name]
-    identity = parse_identity(vector["identity"])
     stage = "parse"
 
     def read() -> Iterator[bytes]:
         nonlocal stage
         manifest = parse_manifest(base64.b64decode(vector["manifest"]))
         stage = "open"
-        contents = open_manifest(manifest, identity)
+        contents = opened(manifest, vector)
         stage = "read"
         objects = {name: base64.b64decode(stored) for name, stored in vector["objects"].items()}
-        yield from read_version(contents, objects)
+        yield from read_version(contents, objects, vector.get("paths"))
 
     digest, error = released(read())
     check_failure(vector, error)
@@ -152,11 +172,12 @@ def test_sealed_version(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in VERSIONS if name.startswith("ok-")])
 def test_a_good_version_holds_the_files_it_names(name: str) -> None:
     vector = VERSIONS[name]
-    contents = open_manifest(parse_manifest(base64.b64decode(vector["manifest"])), parse_identity(vector["identity"]))
+    contents = opened(parse_manifest(base64.b64decode(vector["manifest"])), vector)
     assert contents.manifest.digest == vector["digest"]
-    plaintext = b"".join(read_version(contents, {n: base64.b64decode(o) for n, o in vector["objects"].items()}))
+    stored = {name: base64.b64decode(data) for name, data in vector["objects"].items()}
+    plaintext = b"".join(read_version(contents, stored, vector.get("paths")))
     digests, start = {}, 0
-    for file in contents.files:
+    for file in contents.released:
         content = plaintext[start : start + file.size_bytes]
         digests[file.path] = hashlib.sha256(content).hexdigest()
         start += file.size_bytes
@@ -181,6 +202,18 @@ def test_the_public_part_shows_every_damaged_part_without_a_key(name: str) -> No
                 damaged.append([number, part])
     assert damaged == vector["damaged"]
     assert all(sum(public.part_range(n, len(o.parts) - 1)) == o.size_bytes for n, o in enumerate(public.objects))
+
+
+@pytest.mark.parametrize("name", REGISTRATIONS)
+def test_a_data_key_is_held_against_the_header_that_it_made(name: str) -> None:
+    vector = REGISTRATIONS[name]
+    failure = None
+    try:
+        check_data_key(bytes.fromhex(vector["data_key"]), vector["seal_id"], bytes.fromhex(vector["header"]))
+    except StrongroomError as error:
+        failure = error
+    check_failure(vector, failure)
+    assert (failure is None) == (vector["expect"] == "ok")
 
 
 def test_the_published_x_wing_vector_expands_to_its_public_key() -> None:

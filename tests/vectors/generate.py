@@ -12,17 +12,23 @@ from pathlib import Path
 from tests.vectors import floe_cases, spec_example, version_cases
 
 HERE = Path(__file__).parent
+FOLDERS = {
+    "floe": floe_cases.cases,
+    "registration": version_cases.registrations,
+    "sealed-version": version_cases.cases,
+}
 
 
 def files() -> Iterator[tuple[Path, str]]:
     """Yield every vector as its path below this folder and its text."""
-    for folder, cases in (("floe", floe_cases.cases()), ("sealed-version", version_cases.cases())):
-        for name, vector in cases:
+    for folder, cases in FOLDERS.items():
+        for name, vector in cases():
             yield Path(folder, f"{name}.json"), json.dumps(vector, indent=1) + "\n"
 
 
 def main() -> None:
-    for folder in ("floe", "sealed-version"):
+    for folder in FOLDERS:
+        (HERE / folder).mkdir(exist_ok=True)
         for path in (HERE / folder).glob("*.json"):
             path.unlink()
     for path, text in files():

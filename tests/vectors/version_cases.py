@@ -6,6 +6,7 @@ import base64
 import json
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from tests.sealing.reference import sha256
@@ -25,8 +26,10 @@ from tests.vectors.version_writer import (
 
 Vector = dict[str, Any]
 FAMILIES = {"bad-path": "Malformed", "bad-tensors": "Malformed", "not-canonical": "Malformed"}
-FAMILIES |= {"unknown-format": "Malformed", "wrong-key": "Refused"}
+FAMILIES |= {"unknown-format": "Malformed", "not-released": "Refused", "wrong-key": "Refused"}
 FULL = 256 - 32
+DEPLOYMENT, OTHER_DEPLOYMENT = ("sr1:" + digest(name) for name in (b"genesis", b"another genesis"))
+MODEL_ID, OTHER_MODEL_ID = ("model-" + draw(name, 16).hex() for name in ("model id", "other model id"))
 
 
 def vector(comment: str, version: Version, **more: Any) -> Vector:
@@ -68,6 +71,11 @@ def tiny(**how: Any) -> Version:
     return Version(files=[("a.txt", b"weights\n")], **{"label": "tiny", **how})
 
 
+def deployed(version: Version, **how: Any) -> Version:
+    """Return `version` as it is sealed for a model of a deployment."""
+    return replace(version, **{"deployment": DEPLOYMENT, "model": MODEL_ID, "number": None, "generation": 3, **how})
+
+
 def cases() -> Iterator[tuple[str, Vector]]:
     yield from good_ones()
     yield from changed_objects()
@@ -76,6 +84,9 @@ def cases() -> Iterator[tuple[str, Vector]]:
     yield from bad_paths()
     yield from bad_tensors()
     yield from bad_writers()
+    yield from mixed_forms()
+    yield from edited_in_a_deployment()
+    yield from releases()
 
 
 def good_ones() -> Iterator[tuple[str, Vector]]:
@@ -100,10 +111,11 @@ def good_ones() -> Iterator[tuple[str, Vector]]:
     yield (
         "ok-in-a-deployment",
         good(
-            "deployment and generation are bound as they stand",
-            tiny(deployment="sr1:" + digest(b"genesis"), generation=3, number=999_999_999),
+            "an opaque model id, no number, the generation of the model's key",
+            deployed(tiny()),
         ),
     )
+    yield "ok-number-large", good("the last number that a version may have", tiny(number=999_999_999))
     yield (
         "ok-tensors",
         good(
@@ -365,7 +377,6 @@ def edited_manifests() -> Iterator[tuple[str, Vector]]:
     binding = {"deployment": "standalone", "generation": 1, "model": "acme/atlas", "seal_id": version.seal_id}
     yield case("version-number", "an old version under a new number", put(version=2))
     yield case("model", "under another model's name", put(model="acme/other"))
-    yield case("deployment", "another deployment", put(deployment="elsewhere"))
     yield case("generation", "another key generation", put(generation=2))
     yield case("seal-id", "another seal's objects", put(seal_id=other.seal_id))
     yield case("recipient", "another recipient: who holds the right identity is told it is the wrong one",
@@ -576,3 +587,145 @@ def bad_writers() -> Iterator[tuple[str, Vector]]:
                       bend_sealed=put_file(header=right + wrong[20:]))  # fmt: skip
     yield writer_case("path-renamed", "object-tampered", "an object sealed under another path", stage="read",
                       bend_sealed=put_file(path="b.txt"))  # fmt: skip
+
+
+def mixed_forms() -> Iterator[tuple[str, Vector]]:
+    """Public parts that are neither of a deployment nor outside of all. The checksum is made right."""
+    outside, inside = tiny(), deployed(tiny())
+
+    def case(name: str, comment: str, base: Version, /, **fields: Any) -> tuple[str, Vector]:
+        manifest = edited(base.manifest(), lambda body: body["public"].update(fields))
+        return f"form-{name}", refused("manifest-tampered", "parse", comment, base, manifest=text(manifest))
+
+    digits = DEPLOYMENT[4:]
+    yield case("deployment-with-a-name", "the model's display name", inside, model="acme/atlas")
+    yield case("deployment-with-a-number", "the log alone gives numbers", inside, version=1)
+    yield case("deployment-with-no-number-said", "null is no missing field", inside, version=None)
+    yield case("deployment-with-name-and-number", "all of a version outside", inside, model="acme/atlas", version=1)
+    yield case("standalone-with-a-model-id", "an opaque id, and a number", outside, model=MODEL_ID)
+    yield case("standalone-without-a-number", "all of a version inside, but for the deployment", inside,
+               deployment="standalone")  # fmt: skip
+    yield case("standalone-in-a-deployment", "all of a version outside, but for the deployment", outside,
+               deployment=DEPLOYMENT)  # fmt: skip
+    for name, comment, value in (
+        ("empty", "no text", ""),
+        ("upper-case", "hexadecimal is lower case", "sr1:" + digits.upper()),
+        ("short", "63 digits", DEPLOYMENT[:-1]),
+        ("without-prefix", "the digits alone", digits),
+        ("of-another-kind", "a later form of name", "sr2:" + digits),
+        ("a-digest", "as digests are written elsewhere", "sha256:" + digits),
+        ("with-newline", "a newline at the end", DEPLOYMENT + "\n"),
+        ("upper-standalone", "the word is lower case", "Standalone"),
+    ):
+        yield case(f"deployment-{name}", comment, inside, deployment=value)
+    for name, comment, value in (
+        ("upper-case", "hexadecimal is lower case", "model-" + MODEL_ID[6:].upper()),
+        ("short", "31 digits", MODEL_ID[:-1]),
+        ("of-another-kind", "a person's", "person-" + MODEL_ID[6:]),
+        ("with-newline", "a newline at the end", MODEL_ID + "\n"),
+        ("a-path", "an id that leaves its folder", "model-" + "../" * 10 + "up"),
+    ):
+        yield case(f"model-id-{name}", comment, inside, model=value)
+
+
+def edited_in_a_deployment() -> Iterator[tuple[str, Vector]]:
+    """Whoever can write to the store: what belongs to one deployment, model or seal is given out as another's."""
+    version = deployed(several())
+    others = json.loads(deployed(replace(several(), label="other seal")).manifest())
+
+    def case(name: str, comment: str, **fields: Any) -> tuple[str, Vector]:
+        def edit(body: Json) -> None:
+            body["public"].update(fields)
+            if fields.get("deployment") == "standalone":
+                body["public"]["version"] = 1
+
+        manifest = edited(version.manifest(), edit)
+        return f"edited-{name}", refused("manifest-tampered", "open", comment, version, manifest=text(manifest))
+
+    yield case("deployment", "another deployment", deployment=OTHER_DEPLOYMENT)
+    yield case("model-id", "another model", model=OTHER_MODEL_ID)
+    yield case("generation-in-a-deployment", "another key of the model", generation=2)
+    yield case("seal-id-in-a-deployment", "another seal's objects", seal_id=others["public"]["seal_id"])
+    yield case("wrapped-key-of-another-seal", "same model, same key", wrapped_key=others["public"]["wrapped_key"])
+    yield case("out-of-the-deployment", "given a name and a number", deployment="standalone", model="acme/atlas")
+
+
+def releases() -> Iterator[tuple[str, Vector]]:
+    """Keys of named files instead of an identity. `paths` are the files that are read, in this order."""
+    version = deployed(several())
+    contents = dict(version.files)
+    small, large = "config.json", "model.bin"
+    named = version.release(small, large)
+
+    def read(*paths: str) -> str:
+        return digest(b"".join(contents[path] for path in paths))
+
+    def case(name: str, code: str, comment: str, release: Json, paths: list[str], released: str) -> tuple[str, Vector]:
+        fault = refused(code, "read", comment, version, release=release, paths=paths, released=released)
+        del fault["identity"]
+        return f"release-{name}", fault
+
+    for name, paths in {"of-files": [small, large], "of-one-file": ["notes"], "of-no-file": []}.items():
+        vector = good("the keys of these files, and of the manifest", version)
+        vector |= {"release": version.release(*paths), "paths": paths, "released": read(*paths)}
+        vector["files"] = {path: digest(contents[path]) for path in paths}
+        del vector["identity"]
+        yield f"ok-release-{name}", vector
+    yield case("of-other-files", "not-released", "a file that it does not name", named, [small, "notes"], read(small))
+    swapped = named["files"] | {small: named["files"][large]}
+    yield case("key-of-another-file", "object-tampered", "one file's key under another's path",
+               {**named, "files": swapped}, [large, small], read(large))  # fmt: skip
+    twin = deployed(replace(several(), label="other seal"))
+    yield case("key-of-another-seal", "object-tampered", "the same path of another seal of the same model",
+               {**named, "files": twin.release(small)["files"]}, [small], read())  # fmt: skip
+    for name, comment, key in (
+        ("manifest-key-of-another-seal", "same model", twin.release()["manifest"]),
+        ("manifest-key-of-a-file", "a file's", named["files"][small]),
+        ("manifest-key-short", "31 bytes", named["manifest"][2:]),
+    ):
+        vector_name, fault = case(name, "manifest-tampered", comment, {**named, "manifest": key}, [small], read())
+        yield vector_name, fault | {"stage": "open"}
+    renamed = deployed(tiny(bend_sealed=lambda sealed: sealed["files"][0].update(path="b.txt")))
+    fault = refused("object-tampered", "read", "its writer gave a file another's path: released is the path", renamed,
+                    release=renamed.release("b.txt"), paths=["b.txt"])  # fmt: skip
+    del fault["identity"]
+    yield "release-of-a-renamed-file", fault
+
+
+def registrations() -> Iterator[tuple[str, Vector]]:
+    """A data key and the header of the manifest's sealed part, as the keep holds one against the other."""
+    version, other = deployed(tiny()), deployed(tiny(label="other seal"))
+
+    def header(of: Version, kind: str = "manifest", path: str = "") -> bytes:
+        return of.floe(kind, path, b"")[:74]
+
+    right = header(version)
+
+    def case(name: str, expect: str, comment: str, stated: bytes, **more: Any) -> tuple[str, Vector]:
+        vector = {"comment": comment, "expect": expect, "data_key": version.data_key.hex()}
+        if expect != "ok":
+            vector["family"] = FAMILIES.get(expect, "Tampered")
+        return name, vector | {"seal_id": version.seal_id, "header": stated.hex()} | more
+
+    def flipped(offset: int) -> bytes:
+        return right[:offset] + bytes([right[offset] ^ 1]) + right[offset + 1 :]
+
+    def segments(size_bytes: int) -> bytes:
+        return right[:2] + size_bytes.to_bytes(4, "big") + right[6:]
+
+    tampered = "manifest-tampered"
+    yield case("ok", "ok", "the header that this data key makes for this seal", right)
+    yield case("ok-largest-segments", "ok", "segments of 16 MiB", header(replace(version, segment_bytes=1 << 24)))
+    yield case("data-key-of-another-seal", "wrong-key", "same model", right, data_key=other.data_key.hex())
+    yield case("header-of-another-seal", "wrong-key", "same model", header(other))
+    yield case("seal-id-of-another-seal", "wrong-key", "right key and header", right, seal_id=other.seal_id)
+    yield case("header-of-a-file", "wrong-key", "of a file of the same seal", header(version, "file", "a.txt"))
+    yield case("header-tag-flipped", "wrong-key", "one bit", flipped(73))
+    yield case("header-iv-flipped", "wrong-key", "one bit", flipped(10))
+    yield case("header-aead-flipped", "wrong-key", "one bit of the parameters", flipped(0))
+    yield case("header-segments-other", "wrong-key", "of 512 bytes, not 256", segments(512))
+    yield case("header-short", "wrong-key", "73 bytes", right[:-1])
+    yield case("header-long", "wrong-key", "75 bytes", right + b"\0")
+    yield case("header-empty", tampered, "no bytes", b"")
+    yield case("segments-too-small", tampered, "of 63 bytes", segments(63))
+    yield case("segments-too-large", tampered, "of 16 MiB and a byte", segments((1 << 24) + 1))

@@ -52,7 +52,7 @@ class Version:
     files: list[tuple[str, bytes]]
     more: dict[str, Json] = field(default_factory=dict)
     model: str = "acme/atlas"
-    number: int = 1
+    number: int | None = 1
     deployment: str = "standalone"
     generation: int = 1
     segment_bytes: int = 256
@@ -72,6 +72,11 @@ class Version:
     @property
     def data_key(self) -> bytes:
         return draw(f"{self.label}: data key", self.data_key_bytes)
+
+    def release(self, *paths: str) -> Json:
+        """Return what a release of the files at `paths` carries."""
+        keys = {path: file_key(self.data_key, self.seal_id, "file", path)[0].hex() for path in paths}
+        return {"manifest": file_key(self.data_key, self.seal_id, "manifest", "")[0].hex(), "files": keys}
 
     def floe(self, kind: str, path: str, plaintext: bytes, *, empty_last: bool = False) -> bytes:
         key, aad = file_key(self.data_key, self.seal_id, kind, path)
@@ -111,9 +116,10 @@ class Version:
             "recipient": RECIPIENT,
             "segment_bytes": self.segment_bytes,
             "suite": SUITE,
-            "version": self.number,
             "wrapped_key": text(wrap(self.data_key, binding)),
         }
+        if self.number is not None:
+            public["version"] = self.number
         if self.bend_public:
             self.bend_public(public)
         return public

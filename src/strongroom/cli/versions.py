@@ -155,7 +155,8 @@ def ls(store: ObjectStore) -> None:
 @json_option
 def inspect(version: VersionName, identity: Identity | None, store: ObjectStore, digest: str | None) -> None:
     """Show what can be known of a version: without a key its objects and sizes, with one its files and tensors."""
-    from strongroom.client.version import fetch_manifest, open_standalone
+    from strongroom.client.version import fetch_manifest
+    from strongroom.sealing.manifest import open_manifest
 
     manifest = fetch_manifest(store, version, digest=digest)
     known = _public(manifest)
@@ -163,7 +164,7 @@ def inspect(version: VersionName, identity: Identity | None, store: ObjectStore,
     if identity is None:
         note("files and tensors are sealed: give an `--identity` to see them")
     else:
-        files = open_standalone(manifest, identity).files
+        files = open_manifest(manifest, identity).files
         known["files"] = [_file(file) for file in files]
         if digest is None:
             note(f"writer not verified: insist on this version with `--manifest {manifest.digest}`")

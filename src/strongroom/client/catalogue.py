@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
+from strongroom.sealing.places import Name, SealName, parse_manifest_name
 from strongroom.terms.errors import BadName, StrongroomError
-from strongroom.terms.names import VersionName, parse_version
+from strongroom.terms.names import VersionName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One version as its store shows it. `problem` says why its manifest cannot be read; sizes are then zero."""
 
-    name: VersionName
+    name: Name
     objects: int
     size_bytes: int
     modified_at: float
@@ -24,16 +25,26 @@ class Listed:
     problem: str | None
 
 
-def list_versions(store: ObjectStore) -> Iterator[tuple[VersionName, ObjectInfo]]:
-    """Yield every version of the store, in the order of names and numbers; what is named otherwise is no version."""
+def list_versions(store: ObjectStore) -> Iterator[tuple[Name, ObjectInfo]]:
+    """Yield every version of the store, in the order of names and numbers; what is named otherwise is no version.
+
+    Those of deployments follow, in the order of their ids. The store does not know which of them a log names.
+    """
     found = []
     for info in store.list("m/"):
-        model, _, number = info.name.removeprefix("m/").rpartition("/")
         try:
-            found.append((parse_version(f"{model}@{number}"), info))
+            found.append((parse_manifest_name(info.name), info))
         except BadName:
             continue
-    yield from sorted(found, key=lambda entry: entry[0])
+    yield from sorted(found, key=lambda entry: _order(entry[0]))
+
+
+def _order(name: Name) -> tuple[bool, str, int, str]:
+    match name:
+        case VersionName(model=model, number=number):
+            return False, model, number, ""
+        case SealName(model=model, seal_id=seal_id):
+            return True, model, 0, seal_id
 
 
 def describe_versions(store: ObjectStore) -> Iterator[Listed]:

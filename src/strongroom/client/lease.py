@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 from strongroom.objects import ObjectInfo, ObjectStore
+from strongroom.sealing.places import Name
 from strongroom.terms import canonical
 from strongroom.terms.errors import LeaseLost, StrongroomError
-from strongroom.terms.names import VersionName
 
 Clock = Callable[[], float]
 
@@ -40,7 +40,7 @@ class Lease:
         self,
         store: ObjectStore,
         seal_id: str,
-        name: VersionName,
+        name: Name,
         *,
         renew_seconds: float = RENEW_SECONDS,
         now: Clock = boot_seconds,

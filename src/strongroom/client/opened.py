@@ -55,8 +55,19 @@ def open_version(
     return OpenVersion(sealed, arrays, files)
 
 
+def opened(
+    sealed: SealedVersion, *, framework: str = "np", device: str | None = None, files: str | None = None
+) -> OpenVersion:
+    """Return `sealed`, as `open_released` gives it, with the reading interface of `open_version`.
+
+    Raises:
+        BadRequest: another framework or device than there is.
+    """
+    return OpenVersion(sealed, choose_framework(framework, device), files)
+
+
 class OpenVersion:
-    """A version that an identity has opened. Read it from any number of threads; close it, or use `with`.
+    """A version that is open. Read it from any number of threads; close it, or use `with`.
 
     The reading interface is that of `safetensors.safe_open`, over all shards of the version at once. Closing forgets
     the keys; arrays that were read stay the caller's.

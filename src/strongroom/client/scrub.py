@@ -14,9 +14,9 @@ from strongroom.client.catalogue import list_versions
 from strongroom.client.threads import Buffers, Progress, default_threads, no_progress, run_jobs
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
-from strongroom.sealing.manifest import Manifest, Public, manifest_name
+from strongroom.sealing.manifest import Manifest, Public
+from strongroom.sealing.places import Name, manifest_name
 from strongroom.terms.errors import Malformed, NotFound, Tampered
-from strongroom.terms.names import VersionName
 
 _STEP_BYTES = 1 << 20
 
@@ -52,7 +52,7 @@ class _Part:
 
 def scrub(
     store: ObjectStore,
-    names: Iterable[VersionName] | None = None,
+    names: Iterable[Name] | None = None,
     *,
     digest: str | None = None,
     threads: int | None = None,
@@ -117,7 +117,7 @@ def scrub(
 
 def _manifests(
     store: ObjectStore,
-    names: Iterable[VersionName],
+    names: Iterable[Name],
     digest: str | None,
     damage: list[Damage],
     *,

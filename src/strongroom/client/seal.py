@@ -4,6 +4,8 @@
 
 ORDER: a version exists only when its manifest does, and the manifest is the last thing written. Whatever ends a
 seal before that leaves nothing that lists or opens; what it could not take away itself is the sweep's.
+
+Sealing for a deployment is the same, under opaque ids; no two seals of a model can then meet.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from strongroom.client.lease import Clock, Lease, boot_seconds
 from strongroom.client.sources import Source, SourceReader, find_sources, read_tensor_index
@@ -30,10 +33,10 @@ from strongroom.sealing.manifest import (
     Public,
     SealedFile,
     StoredObject,
-    manifest_name,
-    object_name,
+    parse_manifest,
     seal_manifest,
 )
+from strongroom.sealing.places import Name, check_deployment, check_model_id, manifest_name, name_of, object_name
 from strongroom.sealing.tensors import TensorIndex
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import (
@@ -61,12 +64,127 @@ class Sealed:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedForDeployment:
+    """What `seal_for_deployment` made, with all that its registration needs.
+
+    `manifest` and `public_digest` are digests of the manifest and of its public part, `header` the 74 bytes that the
+    keep holds the data key in `wrapped_key` against. `tensor_bytes` counts the data of tensors, or where there is no
+    safetensors file all bytes.
+    """
+
+    deployment: str
+    model: str
+    generation: int
+    seal_id: str
+    manifest: str
+    public_digest: str
+    wrapped_key: bytes
+    header: bytes
+    files: int
+    size_bytes: int
+    tensor_bytes: int
+    left_out: tuple[str, ...]
+
+
+class SealOptions(TypedDict, total=False):
+    """What both ways of sealing take as well.
+
+    `on_start` is told how many bytes there are, `progress` how many more are done. `include` and `exclude` are
+    patterns; `whole_file_digests` also keeps the SHA-256 of each whole file.
+    """
+
+    include: Sequence[str]
+    exclude: Sequence[str]
+    whole_file_digests: bool
+    threads: int | None
+    segment_bytes: int
+    progress: Progress
+    on_start: Callable[[int], None]
+    random: Random
+    now: Clock
+
+
 def seal_version(
+    paths: Sequence[Path], *, name: VersionName, to: PublicKey, store: ObjectStore, **options: Unpack[SealOptions]
+) -> Sealed:
+    """Seal the files at `paths` as version `name` to the public key `to`, outside any deployment.
+
+    Raises:
+        VersionExists: the version is there already, or another writer was faster.
+        NoSpace: with how much was needed.
+        BadSource, BadPath, SourceChanged, …: naming the file.
+    """
+    made = _seal(
+        *(paths, to, store), deployment=STANDALONE, model=name.model, number=name.number, generation=1, **options
+    )
+    return Sealed(
+        name=name,
+        manifest=sha256(made.manifest),
+        seal_id=made.seal_id,
+        files=len(made.files),
+        size_bytes=sum(file.size_bytes for file in made.files),
+        left_out=made.left_out,
+    )
+
+
+def seal_for_deployment(
     paths: Sequence[Path],
     *,
-    name: VersionName,
+    deployment: str,
+    model_id: str,
+    generation: int,
     to: PublicKey,
     store: ObjectStore,
+    **options: Unpack[SealOptions],
+) -> SealedForDeployment:
+    """Seal the files at `paths` for a deployment's model to `to`, the public key of its `generation`.
+
+    What is in the store then becomes a version when the deployment's log says so.
+
+    Raises:
+        BadName: no deployment or model id can be so named.
+        NoSpace, BadSource, BadPath, SourceChanged, …: as `seal_version`.
+    """
+    check_deployment(deployment)
+    check_model_id(model_id)
+    made = _seal(
+        *(paths, to, store), deployment=deployment, model=model_id, number=None, generation=generation, **options
+    )
+    manifest = parse_manifest(made.manifest)
+    return SealedForDeployment(
+        deployment=deployment,
+        model=model_id,
+        generation=generation,
+        seal_id=made.seal_id,
+        manifest=manifest.digest,
+        public_digest=manifest.public.digest(),
+        wrapped_key=manifest.public.wrapped_key,
+        header=manifest.header,
+        files=len(made.files),
+        size_bytes=sum(file.size_bytes for file in made.files),
+        tensor_bytes=_tensor_bytes(made.files),
+        left_out=made.left_out,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    manifest: bytes
+    seal_id: str
+    files: tuple[SealedFile, ...]
+    left_out: tuple[str, ...]
+
+
+def _seal(
+    paths: Sequence[Path],
+    to: PublicKey,
+    store: ObjectStore,
+    *,
+    deployment: str,
+    model: str,
+    number: int | None,
+    generation: int,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     whole_file_digests: bool = False,
@@ -76,42 +194,34 @@ def seal_version(
     on_start: Callable[[int], None] = no_progress,
     random: Random = os.urandom,
     now: Clock = boot_seconds,
-) -> Sealed:
-    """Seal the files at `paths` as version `name` to the public key `to`.
-
-    `on_start` is told how many bytes there are, `progress` how many more are done.
-
-    Raises:
-        VersionExists: the version is there already, or another writer was faster.
-        NoSpace: with how much was needed.
-        BadSource, BadPath, SourceChanged, …: naming the file.
-    """
+) -> _Made:
     found = find_sources(paths, include=include, exclude=exclude)
     indexes = [read_tensor_index(source) for source in found.sources]
     parameters = floe.Parameters(segment_bytes=segment_bytes)
-    size_bytes = sum(source.size_bytes for source in found.sources)
     data_key, seal_id = random(DATA_KEY_BYTES), random(SEAL_ID_BYTES).hex()
+    name = name_of(model, number, seal_id)
     seals = [
-        _FileSeal(store, source, index, number, seal_id, parameters, data_key, random)
-        for number, (source, index) in enumerate(zip(found.sources, indexes, strict=True))
+        _FileSeal(store, source, index, position, seal_id, parameters, data_key, random)
+        for position, (source, index) in enumerate(zip(found.sources, indexes, strict=True))
     ]
     _check_space(store, sum(parameters.sealed_bytes(source.size_bytes) for source in found.sources))
     width = threads or default_threads()
     is_committing = False
     with Lease(store, seal_id, name, now=now) as lease:
         _check_absent(store, name)
-        on_start(size_bytes)
+        on_start(sum(source.size_bytes for source in found.sources))
         try:
             run_jobs(
                 _jobs(seals, store.writes_in_any_order, whole_file_digests, width),
                 lambda job, buffers: job(buffers, progress),
                 threads=width,
             )
-            binding = Binding(deployment=STANDALONE, model=name.model, generation=1, seal_id=seal_id)
+            binding = Binding(deployment=deployment, model=model, generation=generation, seal_id=seal_id)
             public = Public(
-                name=name,
-                deployment=binding.deployment,
-                generation=binding.generation,
+                deployment=deployment,
+                model=model,
+                number=number,
+                generation=generation,
                 seal_id=seal_id,
                 recipient=to.digest(),
                 wrapped_key=to.wrap(data_key, binding),
@@ -119,7 +229,8 @@ def seal_version(
                 part_segments=PART_SEGMENTS,
                 objects=tuple(seal.stored() for seal in seals),
             )
-            manifest = seal_manifest(public, [seal.sealed() for seal in seals], data_key, random=random)
+            files = tuple(seal.sealed() for seal in seals)
+            manifest = seal_manifest(public, files, data_key, random=random)
             lease.check()
             is_committing = True
             _commit(store, name, manifest)
@@ -133,14 +244,13 @@ def seal_version(
                 raise OutcomeUnknown(f"whether version {name} was made is not known: interrupted") from error
             _remove_objects(store, seal_id)
             raise
-    return Sealed(
-        name=name,
-        manifest=sha256(manifest),
-        seal_id=seal_id,
-        files=len(seals),
-        size_bytes=size_bytes,
-        left_out=found.left_out,
-    )
+    return _Made(manifest=manifest, seal_id=seal_id, files=files, left_out=found.left_out)
+
+
+def _tensor_bytes(files: Sequence[SealedFile]) -> int:
+    """Tensors fill a safetensors file from where their data start to its end."""
+    data = [file.size_bytes - file.tensors.data_start for file in files if file.tensors is not None]
+    return sum(data or (file.size_bytes for file in files))
 
 
 class _FileSeal:
@@ -297,7 +407,7 @@ def _whole_job(seal: _FileSeal) -> Job:
     return lambda buffers, _: seal.digest_whole(buffers)
 
 
-def _check_absent(store: ObjectStore, name: VersionName) -> None:
+def _check_absent(store: ObjectStore, name: Name) -> None:
     """Say so before the work, not after it. The commit decides."""
     manifest = manifest_name(name)
     if any(info.name == manifest for info in store.list(manifest)):
@@ -310,7 +420,7 @@ def _check_space(store: ObjectStore, size_bytes: int) -> None:
         raise NoSpace(f"the sealed version needs {size_bytes} bytes, {free} are free in {store.url}")
 
 
-def _commit(store: ObjectStore, name: VersionName, manifest: bytes) -> None:
+def _commit(store: ObjectStore, name: Name, manifest: bytes) -> None:
     """Make the version exist.
 
     ORDER: the write may fail, in any way, and have happened all the same, or still happen. What is there afterwards

@@ -51,10 +51,9 @@ def find_shards(version: SealedVersion, files: str | None) -> Shards:
         BadRequest: they are several models.
         BadTensors: headers or index contradict themselves or each other.
     """
-    chosen = [path for path in sorted(version.files) if path.endswith(_SUFFIX)]
-    if files is not None:
-        chosen = [path for path in chosen if matches(path, files)]
+    chosen = [path for path in sorted(version.files) if _is_chosen(path, files)]
     if not chosen:
+        version.check_released(path for path in sorted(version.withheld) if _is_chosen(path, files))
         which = "" if files is None else f" that matches `{files}`"
         raise NotFound(f"version {version.name} has no `*{_SUFFIX}` file{which}", hint="see `files()` for what it has")
     weight_maps = _read_weight_maps(version, set(chosen), files)
@@ -63,9 +62,13 @@ def find_shards(version: SealedVersion, files: str | None) -> Shards:
             return _join(version, chosen, {})
         case [(path, weight_map)]:
             _check_same_folder(path, chosen)
-            return _join(version, sorted(set(weight_map.values())), weight_map)
+            return _join(version, sorted(set(weight_map.values()) - version.withheld.keys()), weight_map)
         case several:
             raise BadRequest("several indexes: " + ", ".join(f"`{path}`" for path, _ in several), hint=_CHOOSE)
+
+
+def _is_chosen(path: str, files: str | None) -> bool:
+    return path.endswith(_SUFFIX) and (files is None or matches(path, files))
 
 
 def _read_weight_maps(version: SealedVersion, chosen: set[str], files: str | None) -> dict[str, Mapping[str, str]]:
@@ -77,7 +80,10 @@ def _read_weight_maps(version: SealedVersion, chosen: set[str], files: str | Non
             weight_map = {
                 name: posixpath.join(folder, shard) for name, shard in _read_weight_map(version, path).items()
             }
-            shards = set(weight_map.values())
+            # Nothing can be had of shards that were not released: the others are read without them.
+            shards = set(weight_map.values()) - version.withheld.keys()
+            if weight_map and not shards:
+                continue
             # Without `files`, every index counts, so that one whose shards are all missing is refused.
             if files is None or shards & chosen:
                 for shard in sorted(shards - chosen):
@@ -119,7 +125,7 @@ def _check_same_folder(path: str, chosen: Sequence[str]) -> None:
 def _join(version: SealedVersion, paths: Sequence[str], weight_map: Mapping[str, str]) -> Shards:
     indexes = {path: _tensor_index(version, path) for path in paths}
     for name, path in weight_map.items():
-        if name not in indexes[path].tensors:
+        if path in indexes and name not in indexes[path].tensors:
             raise BadTensors(f"the index says that `{path}` holds tensor `{name}`, which it does not")
     found: dict[str, tuple[str, Tensor]] = {}
     for path, index in indexes.items():

@@ -99,6 +99,10 @@ class Tensors:
         try:
             return tensors[name]
         except (KeyError, TypeError):
+            version = self._source()
+            version.check_released(
+                path for path, file in version.withheld.items() if file.tensors and name in file.tensors.tensors
+            )
             close = difflib.get_close_matches(str(name)[:200], tensors, n=3)
             hint = "did you mean " + " or ".join(f"`{one}`" for one in close) + "?" if close else "see `keys()`"
             raise NotFound(f"no tensor `{str(name)[:200]}`", hint=hint) from None

@@ -14,27 +14,28 @@ from itertools import groupby
 from strongroom.client.threads import Buffers, Progress, default_threads, no_progress, run_jobs
 from strongroom.objects import ObjectStore
 from strongroom.sealing import floe
-from strongroom.sealing.keys import STANDALONE, Identity
+from strongroom.sealing.keys import Identity, ReleasedKeys
 from strongroom.sealing.manifest import (
     LARGEST_MANIFEST_BYTES,
     Contents,
     Manifest,
     SealedFile,
-    manifest_name,
     open_manifest,
+    open_with_keys,
     parse_manifest,
 )
+from strongroom.sealing.places import Name, SealName, manifest_name
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import (
     BadRequest,
     ManifestTampered,
     NoMemory,
     NotFound,
+    NotReleased,
     ObjectExtra,
     ObjectMissing,
     ObjectSize,
     ObjectTampered,
-    UnknownFormat,
     WrongManifest,
 )
 from strongroom.terms.names import VersionName
@@ -59,20 +60,26 @@ class Batch:
 
 
 class SealedVersion:
-    """A version whose manifest the identity has opened. Reads from any number of threads at once."""
+    """A version whose manifest is open. Reads from any number of threads at once.
+
+    `files` are those that its keys open, `withheld` those that a release of named files does not include.
+    """
 
     def __init__(self, store: ObjectStore, contents: Contents, *, threads: int | None = None) -> None:
         self.store = store
         self.contents = contents
         self.manifest = contents.manifest
-        self.files: Mapping[str, SealedFile] = {file.path: file for file in contents.files}
+        self.files: Mapping[str, SealedFile] = {file.path: file for file in contents.released}
+        self.withheld: Mapping[str, SealedFile] = {
+            file.path: file for file in contents.files if file.path not in self.files
+        }
         self.threads = threads or max(default_threads(), store.parallel_reads)
         self.numbers: Mapping[str, int] = {file.path: number for number, file in enumerate(contents.files)}
         self._decryptors: dict[int, floe.Decryptor] = {}
         self._parameters = contents.manifest.public.parameters
 
     @property
-    def name(self) -> VersionName:
+    def name(self) -> Name:
         """The version's name."""
         return self.manifest.public.name
 
@@ -81,13 +88,25 @@ class SealedVersion:
 
         Raises:
             NotFound: the version has no such file.
+            NotReleased: it has, and the release does not include it.
         """
+        self.check_released([path])
         try:
             return self.files[path]
         except KeyError:
             raise NotFound(
                 f"version {self.name} has no file `{path}`", hint="see its files with `strongroom inspect`"
             ) from None
+
+    def check_released(self, paths: Iterable[str]) -> None:
+        """Refuse files that the version has and the release does not include.
+
+        Raises:
+            NotReleased: naming the first of `paths` that is one.
+        """
+        for path in paths:
+            if path in self.withheld:
+                raise NotReleased(f"the release of version {self.name} does not include the file `{path}`")
 
     def read(self, path: str, offset: int = 0, size_bytes: int | None = None) -> bytes:
         """Return `size_bytes` of the file at `path` from `offset`, or all from there on."""
@@ -247,7 +266,7 @@ def _piece(item: Wanted, start: int, stop: int) -> Wanted:
     return Wanted(path=item.path, offset=first - start, into=into)
 
 
-def fetch_manifest(store: ObjectStore, name: VersionName, *, digest: str | None = None) -> Manifest:
+def fetch_manifest(store: ObjectStore, name: Name, *, digest: str | None = None) -> Manifest:
     """Return the manifest of version `name`, checked for form; with `digest`, the very one that has it.
 
     Raises:
@@ -267,14 +286,21 @@ def fetch_manifest(store: ObjectStore, name: VersionName, *, digest: str | None 
     return manifest
 
 
-def open_standalone(manifest: Manifest, identity: Identity) -> Contents:
-    """Return the contents of a manifest that belongs to no deployment, as `open_manifest` does."""
-    if manifest.public.deployment != STANDALONE:
-        raise UnknownFormat(
-            f"version {manifest.public.name} belongs to a deployment",
-            hint="an identity opens only what was sealed outside any",
-        )
-    return open_manifest(manifest, identity)
+def fetch_deployment_manifest(
+    store: ObjectStore, model_id: str, seal_id: str, *, deployment: str, digest: str
+) -> Manifest:
+    """Return the manifest of one seal of a deployment's model: the very one whose `digest` the log holds.
+
+    Raises:
+        NotFound: no such seal in this store.
+        WrongManifest: it has another digest.
+        ManifestTampered: whoever registered that digest sealed for another deployment or model, or another seal.
+        NotCanonical, UnknownFormat: it is no manifest.
+    """
+    manifest = fetch_manifest(store, SealName(model=model_id, seal_id=seal_id), digest=digest)
+    if manifest.public.deployment != deployment:
+        raise ManifestTampered(f"version {manifest.public.name} is of {manifest.public.deployment}, not {deployment}")
+    return manifest
 
 
 def open_sealed(
@@ -289,7 +315,22 @@ def open_sealed(
 
     Without `digest` the writer is not verified: whoever has the public key can make a version.
     """
-    manifest = fetch_manifest(store, name, digest=digest)
-    version = SealedVersion(store, open_standalone(manifest, identity), threads=threads)
+    return _open(store, open_manifest(fetch_manifest(store, name, digest=digest), identity), threads)
+
+
+def open_released(
+    store: ObjectStore, manifest: Manifest, keys: ReleasedKeys, *, threads: int | None = None
+) -> SealedVersion:
+    """Return the version of `manifest`, opened by keys that the keep released, and its objects all there.
+
+    With keys of named files it has those files alone; all others are refused with `NotReleased`.
+
+    TRUST: `manifest` comes from `fetch_deployment_manifest`, which has held it against the digest in the log.
+    """
+    return _open(store, open_with_keys(manifest, keys), threads)
+
+
+def _open(store: ObjectStore, contents: Contents, threads: int | None) -> SealedVersion:
+    version = SealedVersion(store, contents, threads=threads)
     version.check_objects()
     return version

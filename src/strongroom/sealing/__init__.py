@@ -4,5 +4,6 @@
 - `keys`: data key, file keys, and wrapping to a public key (HPKE)
 - `manifest`: what a version is made of, a public and a sealed part
 - `paths`: which paths a version may hold
+- `places`: under which names a version lies in a store
 - `tensors`: the tensor index of a safetensors file
 """

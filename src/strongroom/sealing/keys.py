@@ -3,6 +3,8 @@
     data key  --HPKE-->  wrapped to the model's public key, bound to deployment, model, generation and seal id
     data key  --HKDF-->  file key, bound to seal id, kind and path; the same bytes are FLOE's AAD
 
+`wrap_to` and `unwrap_with` do the same for any secret and any binding, such as a release to whoever asked for it.
+
 HPKE (RFC 9180) with the hybrid KEM X-Wing (ML-KEM-768 and X25519), HKDF-SHA-256 and AES-256-GCM.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -28,7 +31,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadKey, WrongKey
+from strongroom.terms.errors import BadKey, NotReleased, WrongKey
 
 DATA_KEY_BYTES = 32
 SEAL_ID_BYTES = 16
@@ -85,10 +88,7 @@ class PublicKey:
         Raises:
             BadKey: the key holds a point of low order.
         """
-        try:
-            return _hpke.encrypt(data_key, _hpke_public(self.raw), info=binding.info())
-        except ValueError as error:
-            raise BadKey("nothing can be sealed to this public key") from error
+        return wrap_to(self, data_key, binding.info())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,7 @@ class Identity:
         Raises:
             WrongKey: wrapped to another key, or bound to something else, or changed.
         """
-        try:
-            data_key = _hpke.decrypt(wrapped, MLKEM768X25519PrivateKey(*_private_keys(self.seed)), info=binding.info())
-        except (InvalidTag, ValueError) as error:
-            raise WrongKey("this identity does not open the data key") from error
+        data_key = unwrap_with(self, wrapped, binding.info())
         if len(data_key) != DATA_KEY_BYTES:
             raise WrongKey("this identity does not open the data key")
         return data_key
@@ -133,14 +130,93 @@ class FileKey:
     aad: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """What opens a whole version."""
+
+    raw: bytes = field(repr=False)
+
+    def manifest_key(self, seal_id: str) -> FileKey:
+        """Return the key of the manifest's sealed part."""
+        return manifest_key(self.raw, seal_id)
+
+    def file_key(self, seal_id: str, path: str) -> FileKey:
+        """Return the key of the file at `path`."""
+        return file_key(self.raw, seal_id, path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKeys:
+    """What a release of named files holds: the keys, 32 bytes each, of the manifest and of these files.
+
+    INVARIANT: the AAD is made from the seal id and the path that are asked for, never carried along with a key.
+    """
+
+    manifest: bytes = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def manifest_key(self, seal_id: str) -> FileKey:
+        """Return the key of the manifest's sealed part."""
+        return FileKey(self.manifest, _aad(seal_id, "manifest", ""))
+
+    def file_key(self, seal_id: str, path: str) -> FileKey:
+        """Return the key of the file at `path`.
+
+        Raises:
+            NotReleased: the release does not name it.
+        """
+        try:
+            return FileKey(self.files[path], _aad(seal_id, "file", path))
+        except KeyError:
+            raise NotReleased(f"the release does not include the file `{path}`") from None
+
+
+ReleasedKeys = DataKey | FileKeys
+"""What the keep releases: the whole version, or named files of it."""
+
+
 def file_key(data_key: bytes, seal_id: str, path: str) -> FileKey:
     """Return the key of the file at `path`."""
-    return _derive(data_key, seal_id, "file", path)
+    return _derive(data_key, _aad(seal_id, "file", path))
 
 
 def manifest_key(data_key: bytes, seal_id: str) -> FileKey:
     """Return the key of the manifest's sealed part."""
-    return _derive(data_key, seal_id, "manifest", "")
+    return _derive(data_key, _aad(seal_id, "manifest", ""))
+
+
+def released_file_keys(data_key: bytes, seal_id: str, paths: Iterable[str]) -> FileKeys:
+    """Return the keys that open the manifest and the files at `paths`, and nothing else."""
+    return FileKeys(
+        manifest=manifest_key(data_key, seal_id).key,
+        files={path: file_key(data_key, seal_id, path).key for path in paths},
+    )
+
+
+def wrap_to(public_key: PublicKey, secret: bytes, info: bytes) -> bytes:
+    """Return `secret` encrypted to `public_key` (1,136 bytes more), to open under the same `info` only.
+
+    `info` is what the secret is bound to: canonical JSON that names its purpose. The KEM draws its own randomness.
+
+    Raises:
+        BadKey: the key holds a point of low order.
+    """
+    try:
+        return _hpke.encrypt(secret, _hpke_public(public_key.raw), info=info)
+    except ValueError as error:
+        raise BadKey("nothing can be sealed to this public key") from error
+
+
+def unwrap_with(identity: Identity, wrapped: bytes, info: bytes) -> bytes:
+    """Return the secret that `wrap_to` encrypted to the public key of `identity`.
+
+    Raises:
+        WrongKey: wrapped to another key, or bound to something else, or changed.
+    """
+    try:
+        return _hpke.decrypt(wrapped, MLKEM768X25519PrivateKey(*_private_keys(identity.seed)), info=info)
+    except (InvalidTag, ValueError) as error:
+        raise WrongKey("this identity does not open what was wrapped") from error
 
 
 def parse_public_key(text: str) -> PublicKey:
@@ -164,8 +240,11 @@ def parse_identity(text: str) -> Identity:
     return Identity(_from_text(text, _IDENTITY_PREFIX, "identity"))
 
 
-def _derive(data_key: bytes, seal_id: str, kind: str, path: str) -> FileKey:
-    aad = canonical.encode({"format": "strongroom/file/1", "kind": kind, "path": path, "seal_id": seal_id})
+def _aad(seal_id: str, kind: str, path: str) -> bytes:
+    return canonical.encode({"format": "strongroom/file/1", "kind": kind, "path": path, "seal_id": seal_id})
+
+
+def _derive(data_key: bytes, aad: bytes) -> FileKey:
     return FileKey(HKDFExpand(SHA384(), 32, aad).derive(data_key), aad)
 
 

@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 
 from strongroom.sealing import floe, keys, tensors
 from strongroom.sealing.floe import Random
+from strongroom.sealing.keys import DataKey, FileKeys, ReleasedKeys
 from strongroom.sealing.paths import check_paths
+from strongroom.sealing.places import Name, check_deployment, check_model_id, name_of, object_name
 from strongroom.sealing.tensors import TensorIndex
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
@@ -29,11 +31,12 @@ from strongroom.terms.errors import (
     BadRequest,
     ManifestTampered,
     NotCanonical,
+    ObjectTampered,
     StrongroomError,
     UnknownFormat,
     WrongKey,
 )
-from strongroom.terms.names import VersionName, check_model
+from strongroom.terms.names import check_model
 
 FORMAT = "strongroom/sealed-version/1"
 PART_SEGMENTS = 64
@@ -44,7 +47,6 @@ _HEX_32 = re.compile(r"[0-9a-f]{32}\Z")
 _HEX_64 = re.compile(r"[0-9a-f]{64}\Z")
 _HEADER = re.compile(rf"[0-9a-f]{{{2 * floe.HEADER_BYTES}}}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_DEPLOYMENT = re.compile(r"[!-~]{1,200}\Z")
 _FORMAT = re.compile(r"strongroom/sealed-version/[0-9]{1,9}\Z")
 _BODY_FIELDS = {"public", "sealed", "sha256"}
 _PUBLIC_FIELDS = {
@@ -58,9 +60,9 @@ _PUBLIC_FIELDS = {
     "seal_id",
     "segment_bytes",
     "suite",
-    "version",
     "wrapped_key",
 }
+"""And `version`, its number, outside any deployment: inside one the log alone gives numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +78,15 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Public:
-    """The public part: readable and checkable by anybody."""
+    """The public part: readable and checkable by anybody.
 
-    name: VersionName
+    Outside any deployment `model` is `org/name` and `number` the version's; inside one `model` is an opaque id and
+    `number` is `None`.
+    """
+
     deployment: str
+    model: str
+    number: int | None
     generation: int
     seal_id: str
     recipient: str
@@ -87,6 +94,11 @@ class Public:
     segment_bytes: int
     part_segments: int
     objects: tuple[StoredObject, ...]
+
+    @property
+    def name(self) -> Name:
+        """What a store calls this version."""
+        return name_of(self.model, self.number, self.seal_id)
 
     @property
     def parameters(self) -> floe.Parameters:
@@ -98,7 +110,7 @@ class Public:
         """What the data key is bound to."""
         return keys.Binding(
             deployment=self.deployment,
-            model=self.name.model,
+            model=self.model,
             generation=self.generation,
             seal_id=self.seal_id,
         )
@@ -116,20 +128,24 @@ class Public:
 
     def json(self) -> dict[str, Json]:
         """Return the public part as the manifest holds it."""
-        return {
+        numbered: dict[str, Json] = {} if self.number is None else {"version": self.number}
+        return numbered | {
             "deployment": self.deployment,
             "format": FORMAT,
             "generation": self.generation,
-            "model": self.name.model,
+            "model": self.model,
             "objects": [{"parts": list(stored.parts), "size": stored.size_bytes} for stored in self.objects],
             "part_segments": self.part_segments,
             "recipient": self.recipient,
             "seal_id": self.seal_id,
             "segment_bytes": self.segment_bytes,
             "suite": keys.SUITE,
-            "version": self.name.number,
             "wrapped_key": base64.b64encode(self.wrapped_key).decode("ascii"),
         }
+
+    def digest(self) -> str:
+        """Return the digest that the sealed part binds."""
+        return sha256(canonical.encode(self.json()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,33 +173,42 @@ class Manifest:
     digest: str
     """`sha256:` of the manifest's own bytes."""
 
+    @property
+    def header(self) -> bytes:
+        """The FLOE header of the sealed part, which `check_data_key` holds a data key against."""
+        return self.sealed[: floe.HEADER_BYTES]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """A manifest that the data key has authenticated, made only by `open_manifest`."""
+    """A manifest that its key has authenticated, made only by `open_with_keys`. `keys` may open only some `files`."""
 
     manifest: Manifest
-    data_key: bytes
+    keys: ReleasedKeys
     files: tuple[SealedFile, ...]
 
     def __repr__(self) -> str:
         return f"Contents({self.manifest.public.name}, {len(self.files)} files)"
 
+    @property
+    def released(self) -> tuple[SealedFile, ...]:
+        """The files that the keys open."""
+        match self.keys:
+            case DataKey():
+                return self.files
+            case FileKeys(files=named):
+                return tuple(file for file in self.files if file.path in named)
+
     def decryptor(self, number: int) -> floe.Decryptor:
-        """Return what opens the segments of file `number`."""
+        """Return what opens the segments of file `number`.
+
+        Raises:
+            NotReleased: the keys are not for this file.
+            ObjectTampered: the header in the manifest is not one that this file's key made.
+        """
         file, public = self.files[number], self.manifest.public
-        key = keys.file_key(self.data_key, public.seal_id, file.path)
+        key = self.keys.file_key(public.seal_id, file.path)
         return floe.Decryptor(public.parameters, key.key, key.aad, file.header)
-
-
-def object_name(seal_id: str, number: int) -> str:
-    """Return the name of an object, which says nothing of the content."""
-    return f"o/{seal_id}/{number}"
-
-
-def manifest_name(name: VersionName) -> str:
-    """Return the name of a version's manifest in the store."""
-    return f"m/{name.model}/{name.number}"
 
 
 def seal_manifest(public: Public, files: Sequence[SealedFile], data_key: bytes, *, random: Random) -> bytes:
@@ -196,17 +221,13 @@ def seal_manifest(public: Public, files: Sequence[SealedFile], data_key: bytes, 
         raise BadRequest(
             f"segments of {public.segment_bytes} bytes, not {SMALLEST_SEGMENT_BYTES} to {LARGEST_SEGMENT_BYTES}"
         )
-    public_json = public.json()
-    sealed_json = {
-        "files": [_file_json(file) for file in files],
-        "public": sha256(canonical.encode(public_json)),
-    }
+    sealed_json: dict[str, Json] = {"files": [_file_json(file) for file in files], "public": public.digest()}
     plaintext = canonical.encode(sealed_json)
     key = keys.manifest_key(data_key, public.seal_id)
     encryptor = floe.Encryptor(public.parameters, key.key, key.aad, random(floe.IV_BYTES))
     sealed = bytearray(public.parameters.sealed_bytes(len(plaintext)))
     floe.encrypt_into(encryptor, plaintext, memoryview(sealed), random=random)
-    body: dict[str, Json] = {"public": public_json, "sealed": base64.b64encode(sealed).decode("ascii")}
+    body: dict[str, Json] = {"public": public.json(), "sealed": base64.b64encode(sealed).decode("ascii")}
     manifest = canonical.encode(body | {"sha256": sha256(canonical.encode(body))})
     if len(manifest) > LARGEST_MANIFEST_BYTES:
         raise BadRequest("a manifest beyond 128 MiB", hint="seal the model as several versions")
@@ -277,10 +298,18 @@ def open_manifest(manifest: Manifest, identity: keys.Identity) -> Contents:
 
 def open_with_data_key(manifest: Manifest, data_key: bytes) -> Contents:
     """Return the contents of `manifest`, as `open_manifest` does, for whoever holds the data key already."""
+    return open_with_keys(manifest, DataKey(data_key))
+
+
+def open_with_keys(manifest: Manifest, released: ReleasedKeys) -> Contents:
+    """Return the contents of `manifest`, as `open_manifest` does, for whoever holds keys that were released.
+
+    Keys of named files open the manifest and those files alone: `Contents.released`.
+    """
     public = manifest.public
-    key = keys.manifest_key(data_key, public.seal_id)
+    key = released.manifest_key(public.seal_id)
     try:
-        decryptor = floe.Decryptor(public.parameters, key.key, key.aad, manifest.sealed[: floe.HEADER_BYTES])
+        decryptor = floe.Decryptor(public.parameters, key.key, key.aad, manifest.header)
         plaintext = bytearray(_plaintext_bytes(len(manifest.sealed), public.parameters))
         floe.decrypt_into(decryptor, manifest.sealed, memoryview(plaintext))
     except StrongroomError as error:
@@ -288,7 +317,7 @@ def open_with_data_key(manifest: Manifest, data_key: bytes) -> Contents:
     sealed = canonical.parse(bytes(plaintext))
     if not isinstance(sealed, dict) or sealed.keys() != {"files", "public"}:
         _tampered("the sealed part has other fields")
-    if sealed["public"] != sha256(canonical.encode(public.json())):
+    if sealed["public"] != public.digest():
         _tampered("the public part is not the one that was sealed")
     files = tuple(
         _parse_file(file, public.part_segments, public.parameters) for file in _list(sealed["files"], "files")
@@ -298,7 +327,29 @@ def open_with_data_key(manifest: Manifest, data_key: bytes) -> Contents:
         stored.size_bytes for stored in public.objects
     ]:
         _tampered("files and objects do not match")
-    return Contents(manifest=manifest, data_key=data_key, files=files)
+    return Contents(manifest=manifest, keys=released, files=files)
+
+
+def check_data_key(data_key: bytes, seal_id: str, header: bytes) -> None:
+    """Hold a data key against the FLOE header of the manifest's sealed part, without the rest of the manifest.
+
+    FLOE commits to its key: the header's tag fits one key and one seal id.
+
+    Raises:
+        ManifestTampered: it states segments of a length that no manifest may have.
+        WrongKey: it is no header, or one made with another data key or for another seal.
+    """
+    segment_bytes = int.from_bytes(header[2:6], "big")
+    if not SMALLEST_SEGMENT_BYTES <= segment_bytes <= LARGEST_SEGMENT_BYTES:
+        _tampered("its header has other parameters")
+    key = keys.manifest_key(data_key, seal_id)
+    try:
+        floe.Decryptor(floe.Parameters(segment_bytes=segment_bytes), key.key, key.aad, header)
+    except ObjectTampered as error:
+        raise WrongKey(
+            f"the data key does not open the manifest of seal {seal_id}: {error.message}",
+            hint="seal again, and register what that seal made",
+        ) from error
 
 
 def _check_format(public: Mapping[str, Json]) -> None:
@@ -312,18 +363,24 @@ def _check_format(public: Mapping[str, Json]) -> None:
 
 
 def _parse_public(public: Mapping[str, Any]) -> Public:
-    if public.keys() != _PUBLIC_FIELDS:
+    is_standalone = public.get("deployment") == keys.STANDALONE
+    if public.keys() != (_PUBLIC_FIELDS | {"version"} if is_standalone else _PUBLIC_FIELDS):
         _tampered("the public part has other fields")
-    model = _text(public["model"], "model")
+    deployment, model = _text(public["deployment"], "deployment"), _text(public["model"], "model")
     try:
-        check_model(model)
+        if is_standalone:
+            check_model(model)
+        else:
+            check_deployment(deployment)
+            check_model_id(model)
     except BadName as error:
         raise ManifestTampered(f"manifest: {error.message}") from error
     segment_bytes = _natural(public["segment_bytes"], "segment_bytes", SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES)
     part_segments = _natural(public["part_segments"], "part_segments", 1, 1 << 16)
     return Public(
-        name=VersionName(model=model, number=_natural(public["version"], "version", 1, 999_999_999)),
-        deployment=_matching(_DEPLOYMENT, public["deployment"], "deployment"),
+        deployment=deployment,
+        model=model,
+        number=_natural(public["version"], "version", 1, 999_999_999) if is_standalone else None,
         generation=_natural(public["generation"], "generation", 1),
         seal_id=_matching(_HEX_32, public["seal_id"], "seal_id"),
         recipient=_matching(_DIGEST, public["recipient"], "recipient"),

@@ -21,13 +21,13 @@ from strongroom.client.version import open_released
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import FileKeys, released_file_keys
 from strongroom.sealing.manifest import (
-    check_data_key,
     open_manifest,
     open_with_data_key,
     parse_manifest,
     seal_manifest,
 )
 from strongroom.sealing.places import manifest_name
+from strongroom.sealing.registration import check_data_key
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import (

@@ -16,8 +16,9 @@ from strongroom.client.sweep import sweep
 from strongroom.client.version import SealedVersion, fetch_deployment_manifest, open_released
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import DataKey, released_file_keys
-from strongroom.sealing.manifest import check_data_key, parse_manifest
+from strongroom.sealing.manifest import parse_manifest
 from strongroom.sealing.places import SealName
+from strongroom.sealing.registration import check_data_key
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadName, BadTensors, NotFound, NotReleased, OutcomeUnknown, StoreUnavailable
 from strongroom.terms.names import VersionName

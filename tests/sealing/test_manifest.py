@@ -20,13 +20,13 @@ from strongroom.sealing.manifest import (
     Public,
     SealedFile,
     StoredObject,
-    check_data_key,
     open_manifest,
     open_with_data_key,
     open_with_keys,
     parse_manifest,
     seal_manifest,
 )
+from strongroom.sealing.registration import check_data_key
 from strongroom.sealing.tensors import Tensor, TensorIndex
 from strongroom.terms.errors import BadRequest, ManifestTampered, NotReleased, StrongroomError, Tampered, WrongKey
 from strongroom.terms.names import VersionName

@@ -17,11 +17,11 @@ from strongroom.sealing.keys import FileKeys, Identity, parse_identity
 from strongroom.sealing.manifest import (
     Contents,
     Manifest,
-    check_data_key,
     open_manifest,
     open_with_keys,
     parse_manifest,
 )
+from strongroom.sealing.registration import check_data_key
 from strongroom.terms.errors import ObjectSize, ObjectTampered, StrongroomError
 from tests.sealing.reader import read_message, read_version
 from tests.vectors import generate

@@ -5,5 +5,6 @@
 - `manifest`: what a version is made of, a public and a sealed part
 - `paths`: which paths a version may hold
 - `places`: under which names a version lies in a store
+- `registration`: what a keep checks of a data key, without the manifest
 - `tensors`: the tensor index of a safetensors file
 """

@@ -22,6 +22,7 @@ from strongroom.sealing.floe import Random
 from strongroom.sealing.keys import DataKey, FileKeys, ReleasedKeys
 from strongroom.sealing.paths import check_paths
 from strongroom.sealing.places import Name, check_deployment, check_model_id, name_of, object_name
+from strongroom.sealing.registration import LARGEST_SEGMENT_BYTES, SMALLEST_SEGMENT_BYTES
 from strongroom.sealing.tensors import TensorIndex
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
@@ -31,7 +32,6 @@ from strongroom.terms.errors import (
     BadRequest,
     ManifestTampered,
     NotCanonical,
-    ObjectTampered,
     StrongroomError,
     UnknownFormat,
     WrongKey,
@@ -41,7 +41,6 @@ from strongroom.terms.names import check_model
 FORMAT = "strongroom/sealed-version/1"
 PART_SEGMENTS = 64
 LARGEST_MANIFEST_BYTES = 1 << 27
-SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES = 1 << 6, 1 << 24
 
 _HEX_32 = re.compile(r"[0-9a-f]{32}\Z")
 _HEX_64 = re.compile(r"[0-9a-f]{64}\Z")
@@ -328,28 +327,6 @@ def open_with_keys(manifest: Manifest, released: ReleasedKeys) -> Contents:
     ]:
         _tampered("files and objects do not match")
     return Contents(manifest=manifest, keys=released, files=files)
-
-
-def check_data_key(data_key: bytes, seal_id: str, header: bytes) -> None:
-    """Hold a data key against the FLOE header of the manifest's sealed part, without the rest of the manifest.
-
-    FLOE commits to its key: the header's tag fits one key and one seal id.
-
-    Raises:
-        ManifestTampered: it states segments of a length that no manifest may have.
-        WrongKey: it is no header, or one made with another data key or for another seal.
-    """
-    segment_bytes = int.from_bytes(header[2:6], "big")
-    if not SMALLEST_SEGMENT_BYTES <= segment_bytes <= LARGEST_SEGMENT_BYTES:
-        _tampered("its header has other parameters")
-    key = keys.manifest_key(data_key, seal_id)
-    try:
-        floe.Decryptor(floe.Parameters(segment_bytes=segment_bytes), key.key, key.aad, header)
-    except ObjectTampered as error:
-        raise WrongKey(
-            f"the data key does not open the manifest of seal {seal_id}: {error.message}",
-            hint="seal again, and register what that seal made",
-        ) from error
 
 
 def _check_format(public: Mapping[str, Json]) -> None:

@@ -1,0 +1,75 @@
+"""Decision: what Cedar says to one request, under the floor and under the deployment's own policies.
+
+INVARIANT: allowed means that a permit matched, that no forbid did, that the floor answered and refused nothing, and
+that not one policy erred. Cedar skips a policy that errs, so an erring `forbid` would fail open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cedarpy
+from cedarpy import Decision as Answer
+
+from strongroom.policy.bundle import Bundle
+from strongroom.policy.requests import Request, cedar_entities, cedar_request
+from strongroom.terms.errors import Denied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer, the ids of the permits or forbids that made it, those of the floor first, and what went wrong."""
+
+    allowed: bool
+    determining: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+def decide(bundle: Bundle, request: Request) -> Decision:
+    """Return the decision on `request`.
+
+    Raises:
+        Denied: the request itself does not fit the schema.
+    """
+    question = _question(bundle, request)
+    floor, own = _ask(question, bundle.floor), _ask(question, bundle.own)
+    errors = tuple(sorted(floor.diagnostics.errors)) + tuple(sorted(own.diagnostics.errors))
+    # The floor permits nothing, so it lets pass what it gives no reason against.
+    against = tuple(sorted(floor.diagnostics.reasons))
+    if own.decision is not Answer.Allow:
+        against += tuple(sorted(own.diagnostics.reasons))
+    elif not against and not errors:
+        return Decision(allowed=True, determining=tuple(sorted(own.diagnostics.reasons)), errors=())
+    return Decision(allowed=False, determining=against, errors=errors)
+
+
+def matching_permits(bundle: Bundle, request: Request) -> tuple[str, ...]:
+    """Return the ids of the permits that match, whatever forbids there are."""
+    return tuple(sorted(_ask(_question(bundle, request), bundle.permits).diagnostics.reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    request: dict[str, Any]
+    entities: cedarpy.Entities
+    schema: cedarpy.Schema
+
+
+def _question(bundle: Bundle, request: Request) -> _Question:
+    if request.action not in bundle.schema.rows:
+        raise Denied("the request does not fit the schema: there is no such action")
+    schema = bundle.schema.handle
+    try:
+        return _Question(
+            cedar_request(request), cedarpy.Entities.from_json_str(cedar_entities(request), schema), schema
+        )
+    except ValueError as error:
+        raise Denied(f"the request does not fit the schema: {error}") from error
+
+
+def _ask(question: _Question, policies: cedarpy.PolicySet) -> cedarpy.AuthzResult:
+    answer = cedarpy.is_authorized(question.request, policies, question.entities, question.schema)
+    if answer.decision is Answer.NoDecision:
+        raise Denied(f"the request does not fit the schema: {'; '.join(answer.diagnostics.errors)}")
+    return answer

@@ -14,7 +14,6 @@ from strongroom.terms.errors import Denied
 from tests.policy.acts import (
     ADA,
     BUNDLE,
-    HERSELF,
     HOUSE,
     NAME,
     SCHEMA,
@@ -130,24 +129,18 @@ def test_every_other_number_is_taken(value: int) -> None:
         assert decide(BUNDLE, asked).errors == ()
 
 
-@pytest.mark.parametrize(
-    "resource",
-    [
-        Resource(type="Device", id="device-laptop", attributes={"exists": True, "frozen": True, "software": False}),
-        Resource(type="Person", id=ADA, attributes={**somebody().attributes, "frozen": True}),
-        Resource(type="Deployment", id=NAME, attributes={"frozen": False}),
-        Resource(type="Person", id=ADA, facts={"training": 1}),
-    ],
-)
-def test_one_thing_given_in_two_ways_is_refused(resource: Resource) -> None:
-    with pytest.raises(Denied, match="is given in two ways"):
-        decide(BUNDLE, request(person("responder"), "freeze", resource))
+def test_one_thing_is_one_entity_as_it_was_verified() -> None:
+    as_it_was = Resource(type="Person", id=ADA, attributes=somebody().attributes)
+    asked = request(person("responder", frozen=True, software=True), "session.close", as_it_was, own=True)
+    assert decide(BUNDLE, asked).allowed
+    (ada,) = [entity for entity in json.loads(cedar_entities(asked)) if entity["uid"]["type"] == "Person"]
+    assert ada["attrs"] == {"frozen": True, "roles": ["responder"], "teams": [], "software": True}
 
 
-def test_one_thing_given_twice_in_the_same_way_is_one_thing() -> None:
-    twice = Resource(type="Person", id=ADA, attributes=somebody().attributes)
-    assert decide(BUNDLE, request(person(), "session.close", twice, own=True)).allowed
-    assert decide(BUNDLE, request(person(), "session.close", HERSELF, own=True)).allowed
+def test_another_of_the_same_id_is_another() -> None:
+    asked = request(person("responder"), "freeze", replace(model(), id=ADA))
+    assert ("Model", ADA) in uids(asked)
+    assert decide(BUNDLE, asked).allowed
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class DeploymentSlice:
 class Resource:
     """What is acted on, with every attribute that its type has in the schema, and the model that a version is of.
 
-    A resource that the slice holds already, as principal, device, zone or deployment, is named by type and id alone.
+    Of a resource that is also the principal, device, zone or deployment, only type and id are looked at.
     """
 
     type: str
@@ -164,7 +164,7 @@ def cedar_entities(request: Request) -> str:
     """Return the entities of the request as the JSON that Cedar takes.
 
     Raises:
-        Denied: a number that is none or beyond 2^53 - 1, or one entity given in two ways.
+        Denied: a number that is none, or beyond 2^53 - 1.
     """
     context, resource = request.context, request.resource
     entities = [
@@ -179,11 +179,9 @@ def cedar_entities(request: Request) -> str:
             context.quorum.roles,
         ),
     ]
-    known = {(entity["uid"]["type"], entity["uid"]["id"]): entity for entity in entities}
-    if (resource.type, resource.id) not in known:
+    # One thing is one entity. What the slice holds of it stands: it is what was verified, such as the credential used.
+    if _uid(resource.type, resource.id) not in [entity["uid"] for entity in entities]:
         entities += _resource(resource)
-    elif (resource.attributes or resource.facts) and known[resource.type, resource.id] != _resource(resource)[0]:
-        raise Denied(f"`{resource.type}::{resource.id}` is given in two ways")
     return json.dumps(entities)
 
 

@@ -106,7 +106,7 @@ def _file_faults(file: PolicyFile) -> Iterator[Finding]:
     # ORDER: strings and comments go first, so that no `;` inside one hides how deep a policy is.
     bare = _STRING_OR_COMMENT.sub("", text)
     if any(len(_NESTS.findall(statement)) > _DEEPEST for statement in bare.split(";")):
-        yield _error(file.name, "a policy nests or chains too much", "split it into several policies")
+        yield _error(file.name, "a policy nests or chains too much", "write it flatter, or as several policies")
 
 
 def _annotation_faults(file: PolicyFile, template: pst.Template) -> Iterator[Finding]:

@@ -106,6 +106,14 @@ def test_a_client_that_never_reads_keeps_nobody_from_a_thousand_answers(tmp_path
             deaf.receive()
 
 
+def test_a_client_that_never_reads_many_small_answers_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with serving(tmp_path, lambda batch: ["a" * 2000 if request == "some" else request for request in batch]) as served:
+        deaf, client = served.connect(), served.connect()
+        deaf.send(*["some"] * 2000)
+        assert [client.ask(number) for number in range(100)] == list(range(100))
+        assert [deaf.receive() for _ in range(2000)] == ["a" * 2000] * 2000
+
+
 def test_a_client_that_reads_a_byte_now_and_then_is_closed_as_well(tmp_path: Path) -> None:
     with serving(tmp_path, much) as served:
         slow = served.connect()

@@ -116,6 +116,32 @@ def test_what_a_connection_sends_ahead_waits_for_its_turn(tmp_path: Path) -> Non
     assert gate.batches == [1] * 50
 
 
+def test_a_connection_is_in_a_batch_once_even_if_more_comes_while_it_waits(tmp_path: Path) -> None:
+    batches: list[Sequence[Json]] = []
+    entered, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def handle(batch: Sequence[Json]) -> Sequence[Json]:
+        batches.append(batch)
+        entered.release()
+        assert go_on.acquire(timeout=10)
+        return batch
+
+    with serving(tmp_path, handle) as served:
+        clients = [served.connect() for _ in range(MOST_REQUESTS + 45)]
+        clients[0].send(0)
+        assert entered.acquire(timeout=10)
+        for _ in range(2):  # what is sent the second time comes while the last 44 wait for their turn
+            for number, client in enumerate(clients):
+                client.send(number)
+            go_on.release()
+            assert entered.acquire(timeout=10)
+        go_on.release(10)
+        for number, client in enumerate(clients):
+            assert [client.receive(), client.receive()] == [number, number]
+    assert len(batches[1]) == MOST_REQUESTS
+    assert all(len(set(map(str, batch))) == len(batch) for batch in batches)
+
+
 def test_every_request_gets_its_own_answer(tmp_path: Path) -> None:
     def ask(client: Client, name: str, wrong: list[str]) -> None:
         wrong.extend(f"{name}/{n}" for n in range(200) if client.ask(f"{name}/{n}") != f"{name}/{n}")
@@ -239,20 +265,27 @@ def test_a_client_that_goes_in_the_middle_of_a_request_is_forgotten(tmp_path: Pa
         assert client.is_closed()
 
 
-@pytest.mark.parametrize("size", [10, 900_000])
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
 def test_a_client_that_goes_before_its_answer_disturbs_nobody(tmp_path: Path, size: int) -> None:
     gate = Gate()
     with serving(tmp_path, gate) as served:
-        first, gone = served.connect(), served.connect()
+        first = served.connect()
+        assert first.ask("here") == "here"
+        before = open_descriptors()
+        gone = served.connect()
         sender = threading.Thread(target=gone.send, args=("x" * size,))
-        sender.start()
-        served.settle()
         gate.shut_behind(first)
-        gate.free.set()
+        sender.start()
         sender.join()
         gone.close()
+        gate.free.set()
         assert first.receive() == "first"
         assert first.ask("again") == "again"
+        until(lambda: open_descriptors() == before)  # at once, not when it is late
         assert served.errors == []
 
 
@@ -320,14 +353,18 @@ def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
 
 def test_a_start_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = open_descriptors()
     (tmp_path / "keep.sock").mkdir()
-    with pytest.raises(UnsafePlace):
+    with pytest.raises(UnsafePlace, match="in the way"):
         server(tmp_path / "keep.sock")
     (tmp_path / "keep.sock").rmdir()
+    tmp_path.chmod(0o755)
+    with pytest.raises(UnsafePlace, match="0700"):
+        server(tmp_path / "keep.sock")
+    tmp_path.chmod(0o700)
     server(tmp_path / "keep.sock").close()
     assert list(tmp_path.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert open_descriptors() == open_before
 
 
 def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:

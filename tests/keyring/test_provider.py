@@ -125,6 +125,16 @@ def test_a_root_key_is_never_overwritten(path: Path) -> None:
     assert PlainFile(path).root() == ROOT
 
 
+def test_nothing_stays_open(path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    PlainFile(path).create(ROOT)
+    PlainFile(path).root()
+    path.chmod(0o644)
+    with pytest.raises(UnsafePlace):
+        PlainFile(path).root()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_file_that_is_not_there_is_not_found(path: Path) -> None:
     with pytest.raises(NotFound):
         PlainFile(path).root()

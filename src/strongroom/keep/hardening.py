@@ -96,8 +96,8 @@ def _prctl(option: int, value: int) -> int:
 def _close_inherited(keep_open: Collection[int]) -> None:
     # A standard descriptor that is closed would be given to the next file opened, the journal say, and every
     # message of the interpreter would be written into it.
-    while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(lowest, True)
+    while os.open(os.devnull, os.O_RDWR) <= 2:
+        pass
     for name in os.listdir("/proc/self/fd"):
         if (descriptor := int(name)) > 2 and descriptor not in keep_open:
             os.closerange(descriptor, descriptor + 1)  # the listing's own is closed already

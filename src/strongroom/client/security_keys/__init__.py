@@ -1,0 +1,1 @@
+"""Security keys on this machine: what signs a statement when a person touches it."""

@@ -1,0 +1,1 @@
+"""Statements: what anybody says, in one signed envelope, and how it is verified. Pure: no clock, disk or randomness."""

@@ -21,8 +21,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.added_seconds = 0.0
+        self.looks = 0
 
     def __call__(self) -> float:
+        self.looks += 1
         return time.monotonic() + self.added_seconds
 
 

@@ -66,6 +66,16 @@ def test_requests_and_answers_of_the_largest_sizes_pass(tmp_path: Path) -> None:
         assert served.connect().ask("r" * ((1 << 20) - 2)) == answer
 
 
+def test_a_connection_that_waits_costs_nothing_before_and_after_a_large_answer(tmp_path: Path) -> None:
+    with serving(tmp_path, lambda _: ["a" * (4 << 20)]) as served:
+        client = served.connect()
+        for _ in range(2):
+            client.ask("much")
+            looks = served.clock.looks
+            time.sleep(0.2)
+            assert served.clock.looks - looks < 10  # it turns twice a second, and does not spin
+
+
 def test_all_that_wait_are_one_batch(tmp_path: Path) -> None:
     gate = Gate()
     with serving(tmp_path, gate) as served:
@@ -380,9 +390,11 @@ def test_a_stop_removes_the_socket_and_closes_who_is_idle(tmp_path: Path) -> Non
     with serving(tmp_path) as served:
         client = served.connect()
         client.ask("a")
+        began = time.monotonic()
         served.stopping.set()
         served.server.wake()
         assert client.is_closed()
+        assert time.monotonic() - began < 1
         until(lambda: not served.path.exists())
     assert served.errors == []
 
@@ -434,8 +446,10 @@ def test_at_a_stop_answers_are_still_read_to_their_end(tmp_path: Path) -> None:
         served.stopping.set()
         served.server.wake()
         until(lambda: not served.path.exists())
+        began = time.monotonic()
         assert client.receive() == answer
         assert client.is_closed()
+        assert time.monotonic() - began < 1
     assert served.errors == []
 
 

@@ -50,6 +50,11 @@ def permit(condition: str, *, action: str = 'action in Action::"opening"', polic
         ("permit (principal, action);", "own-0.cedar", "cannot be read: "),
         ('@id("a") @requires("x") permit (principal == ?principal, action, resource);', "a", "a template"),
         (
+            '@id("a") @requires("x") permit (principal == ?principal, action, resource) when { principal.rolls };',
+            "own-0.cedar",
+            "does not fit the schema: ",
+        ),
+        (
             '@id("a") @requires("x") forbid (principal, action, resource) when { principal.rolls.isEmpty() };',
             "a",
             "does not fit the schema: ",

@@ -212,10 +212,7 @@ def _slice(kind: str, part: DeviceSlice | ZoneSlice | DeploymentSlice, *names: s
 
 
 def _entity(kind: str, name: str, attributes: Mapping[str, Value], tags: Mapping[str, int]) -> dict[str, Any]:
-    entity: dict[str, Any] = {"uid": _uid(kind, name), "attrs": _values(attributes), "parents": []}
-    if tags:  # a type without tags may not even have an empty set of them
-        entity["tags"] = _values(tags)
-    return entity
+    return {"uid": _uid(kind, name), "attrs": _values(attributes), "parents": [], "tags": _values(tags)}
 
 
 def _values(values: Mapping[str, Value]) -> dict[str, Any]:

@@ -158,6 +158,8 @@ def _parser(hint: Any) -> Parser:
                 return _whole(marker)
             if isinstance(marker, Bytes):
                 return _bytes(marker)
+    if any(get_origin(argument) is Mapping for argument in arguments):
+        return _json  # by its parts: once its hints are resolved, `Json` is not equal to itself
     if origin in {Union, types.UnionType}:
         # A field that may be missing: where it stands, it holds a value, for `null` is not how nothing is written.
         (inner,) = [argument for argument in arguments if argument is not type(None)]
@@ -168,8 +170,6 @@ def _parser(hint: Any) -> Parser:
         return _mapping(_parser(arguments[0]), _parser(arguments[1]))
     if hint is bool:
         return _flag
-    if hint == Json:
-        return lambda value, where: value
     return _record_parser(hint)
 
 
@@ -204,6 +204,12 @@ def _bytes(marker: Bytes) -> Parser:
         return raw
 
     return parse
+
+
+def _json(value: Any, where: str) -> Any:
+    if value is None:
+        raise BadRecord(f"`{where}` is null: what is not there is left out")
+    return value
 
 
 def _flag(value: Any, where: str) -> bool:

@@ -397,6 +397,13 @@ class LogTampered(Tampered):
     default_hint = "keep every file as it is and see the runbook for a `Tampered` stop; nothing is repaired by itself"
 
 
+class BadAnswer(Tampered):
+    """An answer of the keep that is not for what was asked: another entry, version, recipient or time."""
+
+    code = "bad-answer"
+    default_hint = "use nothing of it; find out what stands between this machine and the keep"
+
+
 class NoSecurityKey(Unavailable):
     """No security key is there that can sign for one of these credentials."""
 
@@ -409,6 +416,20 @@ class StoreUnavailable(Unavailable):
 
     code = "store-unavailable"
     default_hint = "check that the store is up and can be reached, then try again"
+
+
+class KeepUnavailable(Unavailable):
+    """The keep does not answer, or what comes from its socket is no answer of a keep's."""
+
+    code = "keep-unavailable"
+    default_hint = "check that the keep runs and that this is its socket, then try again"
+
+
+class NotFrozen(Unavailable):
+    """A freeze without proof that it is in the log: it did not happen, or nobody can know."""
+
+    code = "not-frozen"
+    default_hint = "do not wait: freeze at another gateway, or on the keep's own host; tell another responder"
 
 
 class KeepSealed(Unavailable):

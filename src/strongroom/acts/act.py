@@ -32,7 +32,7 @@ class Effect(Enum):
 class Signer(Enum):
     """Whose signatures an act's statement carries. The value is for the page of acts."""
 
-    SESSION = "session"
+    SESSION = "session, or a workload"
     SESSION_AND_DEVICE = "session and its device, or a workload"
     SECURITY_KEY = "security key"
     SECURITY_KEY_AND_DEVICE = "security key, and the device if there is one"

@@ -70,7 +70,7 @@ def _signed(
         case Signer.SESSION:
             session, _ = _session(directory, statement, envelope, at, with_device=False)
             return _said(act, statement, body, envelope, session=session)
-        case Signer.SESSION_AND_DEVICE if statement.by.startswith("workload-"):
+        case Signer.SESSION | Signer.SESSION_AND_DEVICE if _is_workload(act, statement):
             workload = find.workload(directory, statement.by)
             _verify(envelope, workload.workload, workload.public_key)
             _check_signers(envelope, workload.workload)
@@ -87,6 +87,10 @@ def _signed(
             return _touched(directory, act, statement, body, envelope, is_first)
         case Signer.QUORUM | Signer.FOUNDERS:
             raise NotAllowed(f"`{act.name}` is not asked for like this")
+
+
+def _is_workload(act: Act[Any], statement: Statement) -> bool:
+    return statement.by.startswith("workload-") and "Workload" in act.principals
 
 
 def _session(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strongroom.acts.act import Act, Effect, Move, Signer
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential, credential_key, touch_of
@@ -40,7 +40,8 @@ def _check(directory: Directory, move: Move[CredentialAdd]) -> None:
     verify_assertion(
         touch_of(body.touch),
         body.touch.sig,
-        key=credential_key(old),
+        # A touch is not younger than the proposal; it says nothing but that this new key is wanted.
+        key=replace(credential_key(old), counter=0),
         message=possession_message(directory.deployment, f"{body.person}/{body.new.credential}", body.new.public_key),
         rp_id=directory.acceptance.rp_id,
         origins=directory.acceptance.origins,

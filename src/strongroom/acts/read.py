@@ -19,7 +19,7 @@ class Read:
 ACT = Act(
     name="read",
     body=Read,
-    principals=("Person",),
+    principals=("Person", "Workload"),
     resources=("Deployment",),
     effect=Effect.EVERYDAY,
     signer=Signer.SESSION,

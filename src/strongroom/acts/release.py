@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import HOUR, Act, Effect, Move, Signer
 from strongroom.directory import find
 from strongroom.directory.state import Directory, FilePath, PublicKeyBytes
+from strongroom.terms.canonical import Json
 from strongroom.terms.errors import NotAllowed, NotNow, Stale
 from strongroom.terms.records import Ascending, Digest, GrantId, VersionId
+
+LEASE_SECONDS = HOUR
+"""What was released may be opened for so long, and no longer than the grant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,15 @@ def _check(directory: Directory, move: Move[Release]) -> None:
         raise NotAllowed("this grant is for another zone")
 
 
+def _data(directory: Directory, move: Move[Release]) -> dict[str, Json]:
+    grant = directory.grants[move.body.grant]
+    return {
+        "expires_at": min(grant.until, move.at + LEASE_SECONDS),
+        "manifest": move.body.manifest,
+        "open": move.digest,
+    }
+
+
 ACT = Act(
     name="release",
     body=Release,
@@ -58,5 +71,6 @@ ACT = Act(
     help="open a version on a grant: its key, wrapped to yours",
     target=lambda directory, by, body: find.version(directory, body.version).version,
     check=_check,
+    data=_data,
     is_secret=True,
 )

@@ -8,7 +8,6 @@
     decision.py   the decision itself
     authorize.py  the one door: a permission, or a refusal that says what would satisfy it
     explain.py    why, and with what it would be allowed
-    lockout.py    whose absence would end all change of policy
 
 Pure: no clock, network or disk, but for the `.cedar` files of its own.
 """

@@ -1,0 +1,119 @@
+"""Asked: the requests at the keep's socket, as records. What is inside a statement, `acts` knows."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from strongroom.terms.canonical import Json
+from strongroom.terms.errors import BadRequest
+from strongroom.terms.records import Bytes, Count, Matches, Natural, PersonId, parse_record
+
+Salt = Annotated[str, Matches("[0-9a-f]{32}", "32 hexadecimal digits")]
+Text = Annotated[str, Matches("(?s:.{0,4096})", "a text of at most 4,096 characters")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """A text whose salted digest a statement names."""
+
+    salt: Salt
+    text: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How the keep is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Something of the table of acts, said in an envelope."""
+
+    statement: Json
+    details: tuple[Detail, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """Entries of the log, from `start`."""
+
+    start: Count
+    count: Natural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inclusion:
+    """The proof that entry `index` is in the log of `size`."""
+
+    index: Count
+    size: Natural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consistency:
+    """The proof that the log of size `old` became that of size `new`."""
+
+    old: Natural
+    new: Natural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Make a root key, for a founding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Found the deployment."""
+
+    statement: Json
+    details: tuple[Detail, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A custodian's share, wrapped to the key that the genesis names for them."""
+
+    person: PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseal:
+    """A custodian's share, wrapped to the keep's key of this start."""
+
+    person: PersonId
+    share: Annotated[bytes, Bytes(most=4096)]
+
+
+Request = Status | Act | Entries | Inclusion | Consistency | Prepare | Found | Share | Unseal
+REQUESTS: dict[str, type[Any]] = {
+    "status": Status,
+    "act": Act,
+    "entries": Entries,
+    "inclusion": Inclusion,
+    "consistency": Consistency,
+    "prepare": Prepare,
+    "found": Found,
+    "share": Share,
+    "unseal": Unseal,
+}
+
+
+def parse_request(value: Json) -> Request:
+    """Return what is asked.
+
+    Raises:
+        BadRequest: it is nothing that the keep can be asked.
+        BadRecord: a field is wrong.
+    """
+    if not isinstance(value, dict) or not isinstance(kind := value.get("ask"), str) or kind not in REQUESTS:
+        raise BadRequest("this is nothing that the keep can be asked", hint="see docs/spec/socket.md")
+    request: Request = parse_record(REQUESTS[kind], {name: item for name, item in value.items() if name != "ask"})
+    return request
+
+
+def text_of(data: bytes) -> str:
+    """Return bytes as answers carry them."""
+    return base64.b64encode(data).decode("ascii")

@@ -27,7 +27,7 @@ from strongroom.acts.role_give import RoleGive
 from strongroom.client.cards import make_card, make_program_card
 from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
-from strongroom.client.founding import Plan, PlannedZone, draft_genesis, found, prepare, sign_genesis
+from strongroom.client.founding import Draft, Plan, PlannedZone, draft_genesis, found, prepare, sign_genesis
 from strongroom.client.names import Detail, new_detail
 from strongroom.client.profile import SOFTWARE, Profile, create_profile
 from strongroom.client.released import RELEASED, release_info
@@ -94,8 +94,8 @@ class Keeper:
         assert self.state is not None
         return self.state
 
-    def handle(self, requests: Sequence[Json]) -> list[Json]:
-        answers: list[Json] = []
+    def handle(self, requests: Sequence[Json]) -> list[Reply]:
+        answers: list[Reply] = []
         for request in requests:
             assert isinstance(request, dict)
             try:
@@ -208,7 +208,7 @@ class Keeper:
         return {"envelope": self.answer_to(body, index).json()}
 
     def answer_to(
-        self, body: release.Release, index: int, *, signer: Ed25519PrivateKey | None = None, **other: Any
+        self, body: release.Release, index: int, /, *, signer: Ed25519PrivateKey | None = None, **other: Any
     ) -> Envelope:
         """Return the signed answer to a release; `other` are fields of its body that say something else."""
         directory = self.directory
@@ -376,6 +376,28 @@ def acceptance() -> Acceptance:
     )
 
 
+def drafted(folder: Path, socket: Path, *, at: int = START) -> tuple[Draft, list[Profile]]:
+    """Return the genesis that the five are to sign, and the profiles that they made for it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    profiles, cards = [], []
+    for name in ROLES:
+        profile = create_profile(new_id("person", os.urandom), folder / name, security_key=SOFTWARE)
+        profiles.append(profile)
+        cards.append(make_card(profile, profile.security_key(), name, rp_id=RP_ID, random=os.urandom))
+    plan = Plan(
+        quorum=2,
+        acceptance=acceptance(),
+        roles={
+            profile.who.subject: [FoundingRole(role=role, team="core") for role in roles]
+            for profile, roles in zip(profiles, ROLES.values(), strict=True)
+        },
+        zones=[PlannedZone(name=ZONE, ceiling=2, egress_bytes_per_day=1 << 30)],
+        custodians=[profile.who.subject for profile in profiles[:3]],
+        custodians_needed=2,
+    )
+    return draft_genesis(cards, plan, prepare(Connection(socket)), at=at, random=os.urandom), profiles
+
+
 @contextmanager
 def founded(folder: Path) -> Iterator[World]:
     """Give a world that has just been founded, by the ceremony that people go through."""
@@ -383,26 +405,10 @@ def founded(folder: Path) -> Iterator[World]:
     keeper = Keeper(clock)
     with served(keeper.handle, folder / "keep" / "keep.socket") as socket:
         world = World(folder=folder, socket=socket, clock=clock, keeper=keeper)
-        cards = {}
-        for name in ROLES:
-            profile = create_profile(new_id("person", os.urandom), folder / name, security_key=SOFTWARE)
-            world.profiles[name] = profile
-            cards[name] = make_card(profile, profile.security_key(), name, rp_id=RP_ID, random=os.urandom)
-        connection = Connection(socket)
-        plan = Plan(
-            quorum=2,
-            acceptance=acceptance(),
-            roles={
-                world.person(name): [FoundingRole(role=role, team="core") for role in roles]
-                for name, roles in ROLES.items()
-            },
-            zones=[PlannedZone(name=ZONE, ceiling=2, egress_bytes_per_day=1 << 30)],
-            custodians=[world.person(name) for name in ("Ada", "Ben", "Cleo")],
-            custodians_needed=2,
-        )
-        draft = draft_genesis(list(cards.values()), plan, prepare(connection), at=clock.at, random=os.urandom)
-        signatures = [sign_genesis(draft, one, one.security_key()) for one in world.profiles.values()]
-        world.deployment = found(connection, draft, signatures)
-        for profile in world.profiles.values():
+        draft, profiles = drafted(folder, socket, at=clock.at)
+        world.profiles = dict(zip(ROLES, profiles, strict=True))
+        signatures = [sign_genesis(draft, one, one.security_key()) for one in profiles]
+        world.deployment = found(Connection(socket), draft, signatures)
+        for profile in profiles:
             profile.join(world.deployment, socket)
         yield world

@@ -141,7 +141,9 @@ class Names:
 
 
 def details_of(directory: Directory, identifier: str) -> str | None:
-    """Return the salted digest of the name of `identifier`; none for what has no name."""
+    """Return the salted digest of the name of `identifier`, for a version its model's; none for what has no name."""
+    if (version := directory.versions.get(identifier)) is not None:
+        identifier = version.model
     kind = identifier.partition("-")[0]
     named: dict[str, Mapping[str, Any]] = {
         "person": directory.people,

@@ -23,7 +23,7 @@ from strongroom.client.opened import OpenVersion, opened
 from strongroom.client.seal import SealedForDeployment, SealOptions, seal_for_deployment
 from strongroom.client.session import Speaker
 from strongroom.client.version import fetch_deployment_manifest, open_released
-from strongroom.directory.state import Directory, Grant, Model, Version
+from strongroom.directory.state import Directory, FilePath, Grant, Model, Version
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import (
     DATA_KEY_BYTES,
@@ -72,7 +72,7 @@ class _Whole:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Named:
     manifest_key: _Key
-    files: dict[str, _Key]
+    files: dict[FilePath, _Key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ def review(speaker: Speaker, proposal: str) -> Review:
         raise LogTampered(f"entry {found.index} is not the proposal `{proposal}`")
     statement = parse_statement(envelope)
     body = parse_record(Propose, statement.body)
-    speaker.learn(_identifiers(statement.body), _texts(statement.body))
+    speaker.learn(_mentioned(deployment.directory, found, body), _texts(statement.body))
     return Review(
         proposal=found,
         payload=envelope.payload,
@@ -141,8 +141,14 @@ def _policy_changes(directory: Directory, change: Json) -> Iterator[str]:
             yield _one_line(line)
 
 
-def _identifiers(value: Json) -> Iterator[str]:
-    return (one for _, one in _flat(value) if isinstance(one, str) and _is_identifier(one))
+def _mentioned(directory: Directory, proposal: Proposal, body: Propose) -> Iterator[str]:
+    """Yield the identifiers whose names the lines show."""
+    act = act_of_change(body.act)
+    change = parse_record(act.body, body.change)
+    yield proposal.by
+    yield act.target(directory, proposal.by, change)
+    yield from act.gains(directory, proposal.by, change)
+    yield from (one for _, one in _flat(body.change) if isinstance(one, str) and _is_identifier(one))
 
 
 def _texts(value: Json) -> Iterator[str]:

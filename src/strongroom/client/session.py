@@ -205,8 +205,9 @@ def login(
         until=key.until,
         random=random,
     )
+    signed = device_signature(profile, statement)
     touch = session.touch(statement, security_key)
-    deployment.act(session_open.ACT, enveloped(statement, touch, device_signature(profile, statement)))
+    deployment.act(session_open.ACT, enveloped(statement, touch, signed))
     # ORDER: kept only once it is in the log. A crash before leaves a session that nobody can use, for an hour.
     profile.keep_session(key)
     return session

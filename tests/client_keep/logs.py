@@ -305,6 +305,15 @@ class World:
     sessions: dict[str, Session] = field(default_factory=dict)
     deployment: str = ""
 
+    def found(self) -> None:
+        """Go through the ceremony."""
+        draft, profiles = drafted(self.folder, self.socket, at=int(self.clock()))
+        self.profiles = dict(zip(ROLES, profiles, strict=True))
+        signatures = [sign_genesis(draft, one, one.security_key()) for one in profiles]
+        self.deployment = found(Connection(self.socket), draft, signatures)
+        for profile in profiles:
+            profile.join(self.deployment, self.socket)
+
     def person(self, name: str) -> str:
         return self.profiles[name].who.subject
 
@@ -338,7 +347,7 @@ class World:
         return change.model
 
     def zone(self) -> str:
-        return next(iter(self.keeper.directory.zones))
+        return next(iter(self.session("Ada").directory.zones))
 
     def workload(self, name: str, *roles: str) -> Program:
         """Enrol a training job for which Ada answers."""
@@ -405,10 +414,5 @@ def founded(folder: Path) -> Iterator[World]:
     keeper = Keeper(clock)
     with served(keeper.handle, folder / "keep" / "keep.socket") as socket:
         world = World(folder=folder, socket=socket, clock=clock, keeper=keeper)
-        draft, profiles = drafted(folder, socket, at=clock.at)
-        world.profiles = dict(zip(ROLES, profiles, strict=True))
-        signatures = [sign_genesis(draft, one, one.security_key()) for one in profiles]
-        world.deployment = found(Connection(socket), draft, signatures)
-        for profile in profiles:
-            profile.join(world.deployment, socket)
+        world.found()
         yield world

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from strongroom.client.files import open_reader
 from strongroom.client.frameworks import Framework, choose_framework
@@ -22,11 +22,15 @@ from strongroom.terms.digests import parse_digest
 from strongroom.terms.errors import BadRequest, NotFound
 from strongroom.terms.names import parse_version
 
+if TYPE_CHECKING:
+    from strongroom.client.profile import Profile
+
 
 def open_version(
     name: str,
     *,
-    identity: str | os.PathLike[str] | Identity,
+    identity: str | os.PathLike[str] | Identity | None = None,
+    profile: str | os.PathLike[str] | Profile | None = None,
     store: str | ObjectStore,
     manifest: str | None = None,
     framework: str = "np",
@@ -34,16 +38,36 @@ def open_version(
     files: str | None = None,
     threads: int | None = None,
 ) -> OpenVersion:
-    """Open version `name` (`acme/atlas@1`) of the store at the URL `store` with the identity in a file.
+    """Open version `name` (`acme/atlas@1`) of the store at the URL `store`: by an `identity`, or else by a `profile`.
 
-    With `manifest`, the digest that `strongroom seal` printed, it is that very version; without, whoever has the
-    public key may have made it. `framework` is `"np"` or `"pt"`, and `device` is one of torch's. `files` is a pattern
-    of paths that chooses among several models in one version. `threads` is how many decrypt at once.
+    The identity in a file opens what was sealed to it outside any deployment. With `manifest`, the digest that
+    `strongroom seal` printed, it is that very version; without, whoever has the public key may have made it. A profile
+    (its folder) opens a deployment's version through the keep: on a grant, in the session of `strongroom login` or as a
+    workload; which manifest it is, the log says.
+
+    `framework` is `"np"` or `"pt"`, and `device` is one of torch's. `files` is a pattern of paths that chooses among
+    several models in one version. `threads` is how many decrypt at once.
 
     Raises:
         NotFound, WrongKey, WrongManifest, ManifestTampered, ObjectMissing, …: it cannot be had as it was sealed.
+        NotAllowed, UnknownSigner, Denied, …: the keep does not release it; see `released.open_through_keep`.
         BadName, BadStoreUrl, BadKey, BadRequest: the arguments cannot be meant.
     """
+    if profile is not None and identity is None and manifest is None:
+        from strongroom.client.released import open_through_keep
+        from strongroom.client.session import resume_speaker
+
+        return open_through_keep(
+            resume_speaker(profile),
+            name,
+            open_store(store) if isinstance(store, str) else store,
+            framework=framework,
+            device=device,
+            shown=files,
+            threads=threads,
+        )
+    if profile is not None or identity is None:
+        raise BadRequest("a version is opened with an identity, or through the keep by a profile without a manifest")
     arrays = choose_framework(framework, device)
     sealed = open_sealed(
         open_store(store) if isinstance(store, str) else store,

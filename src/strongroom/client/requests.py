@@ -32,7 +32,7 @@ from strongroom.client.names import Detail, new_detail
 from strongroom.client.review import Review
 from strongroom.client.say import enveloped
 from strongroom.client.security_keys.port import SecurityKey
-from strongroom.client.session import Program, Session, Speaker
+from strongroom.client.session import Program, Session
 from strongroom.directory import find
 from strongroom.directory.state import record_digest
 from strongroom.statements.statement import parse_statement
@@ -93,8 +93,8 @@ def request_access(
     Raises:
         NotFound, BadName: no such version is proven. Denied, …: see `propose`.
     """
-    directory = session.directory
-    _learn_models(session)
+    directory = session.deployment.sync()
+    session.learn(directory.models)
     found = session.deployment.names.version(directory, version)
     if workload is None:
         subject, device = session.subject, session.device
@@ -202,10 +202,6 @@ def attest(attester: Program, subject: str, fact: str, value: int, *, seconds: i
 def _touch(session: Session, act: Act[Any], body: object, security_key: SecurityKey, *details: Detail) -> Done:
     statement = session.statement(act, body)
     return session.deployment.act(act, enveloped(statement, session.touch(statement, security_key)), details)
-
-
-def _learn_models(speaker: Speaker) -> None:
-    speaker.learn(speaker.directory.models)
 
 
 def _is_frozen(session: Session, target: str) -> bool:

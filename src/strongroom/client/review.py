@@ -46,13 +46,13 @@ class Review:
 
 
 def review(speaker: Speaker, proposal: str) -> Review:
-    """Return an open proposal as its approvers are to read it.
+    """Return an open proposal as its approvers are to read it, by the newest log that is to be had.
 
     Raises:
         NotFound, AlreadyDone: it is not open, or never was.
     """
     deployment = speaker.deployment
-    found = find.proposal(deployment.directory, proposal)
+    found = find.proposal(deployment.sync(), proposal)
     envelope = deployment.replica.entry(found.index).envelope()
     if envelope.digest != found.digest:
         raise LogTampered(f"entry {found.index} is not the proposal `{proposal}`")

@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,7 +23,7 @@ from strongroom.acts.act import HOUR, Act, Signer
 from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
 from strongroom.client.names import Detail, Names, details_of, parse_detail
-from strongroom.client.profile import Profile, SessionKey
+from strongroom.client.profile import Profile, SessionKey, open_profile
 from strongroom.client.replica import Clock, Replica
 from strongroom.client.say import enveloped, say, sign_with_key, sign_with_security_key
 from strongroom.client.security_keys.port import SecurityKey
@@ -226,6 +227,19 @@ def resume(
         profile.keep_session(None)
         raise UnknownSigner("you are not logged in, or your session has ended")
     return Session(key, profile=profile, deployment=deployment, clock=clock, random=random)
+
+
+def resume_speaker(profile: str | os.PathLike[str] | Profile) -> Speaker:
+    """Return who a profile, or the one in a folder, speaks for: the person who is logged in, or the program.
+
+    Raises:
+        NotFound, UnsafePlace, …: there is no profile to use. UnknownSigner: nobody is logged in.
+    """
+    if not isinstance(profile, Profile):
+        profile = open_profile(Path(profile))
+    if profile.who.subject.startswith("person-"):
+        return resume(profile, connect(profile))
+    return Program(profile=profile, deployment=connect(profile))
 
 
 def device_signature(profile: Profile, statement: Statement) -> Signature:

@@ -91,6 +91,11 @@ _BY_KIND = {act.kind: act for act in ACTS if not act.is_proposed}
 _BY_ENTRY = {act.entry: act for act in ACTS if act.entry}
 
 
+def act_named(name: str) -> Act[Any]:
+    """Return the act of that name."""
+    return _BY_NAME[name]
+
+
 def act_of_kind(kind: str) -> Act[Any]:
     """Return the act that a statement of `kind` asks for.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from strongroom.acts import model_enrol, propose, read, release
+from strongroom.acts import model_enrol, release
 from strongroom.acts.admit import admit
 from strongroom.acts.decide import bundle_of, decide, enact
 from strongroom.acts.deployment_found import FoundingRole
@@ -177,18 +177,18 @@ class Keeper:
         if said.statement.id in self.directory.statements:
             raise AlreadyDone("said before")
         permitted = decide(self.directory, bundle_of(self.directory), said, at=self.clock.at)
-        if said.act is read.ACT:
+        if said.act.name == "read":
             texts = {one: self.details[one].json() for one in said.body.digests if one in self.details}
             return {"answer": {"details": texts}}
         self._take_details(request)
         index = self.append(
             Entry(at=self.clock.at, kind=said.act.entry, data=permitted.data, statement=envelope.json())
         )
-        about = said.statement.id if said.act is propose.ACT else getattr(said.body, "proposal", "")
+        about = said.statement.id if said.act.name == "propose" else getattr(said.body, "proposal", "")
         enacted: Reply = {}
         if said.act.name in {"propose", "approve"}:
             enacted = self._enact(about)
-        answer = {"answer": self._release(said.body, index)} if said.act is release.ACT else {}
+        answer = {"answer": self._release(said.body, index)} if said.act.name == "release" else {}
         return {**self.logged(index), **answer, **enacted}
 
     def _enact(self, name: str) -> Reply:
@@ -197,7 +197,7 @@ class Keeper:
         except StrongroomError as error:
             return {"missing": error.message}
         data = dict(permitted.data)
-        if permitted.act is model_enrol.ACT:
+        if permitted.act.name == "model.enrol":
             identity = Identity(os.urandom(SEED_BYTES))
             self.model_keys[permitted.move.body.model] = identity
             data["public_key"] = b64(identity.public_key().raw)

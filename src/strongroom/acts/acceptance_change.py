@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory.state import Acceptance, Directory
 from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import Natural
@@ -34,28 +34,16 @@ def check_acceptance(acceptance: Acceptance) -> None:
         raise NotAllowed(f"clocks may differ by {LONGEST_TOLERANCE_SECONDS} s at most")
 
 
-def _check(directory: Directory, move: Move[AcceptanceChange]) -> None:
+def check(directory: Directory, move: Move[AcceptanceChange]) -> None:
     check_acceptance(move.body.acceptance)
     if move.body.quorum < 2 and not directory.trial:
         raise NotAllowed("a quorum is two people at least")
 
 
-def _apply(directory: Directory, move: Move[AcceptanceChange]) -> None:
+def apply(directory: Directory, move: Move[AcceptanceChange]) -> None:
     directory.acceptance = move.body.acceptance
     directory.quorum = move.body.quorum
 
 
-ACT = Act(
-    name="acceptance.change",
-    body=AcceptanceChange,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="acceptance.changed",
-    help="change what the keep accepts: origins, key makers, clocks, witnesses, the quorum",
-    check=_check,
-    apply=_apply,
-    base=lambda directory, body: AcceptanceChange(acceptance=directory.acceptance, quorum=directory.quorum),
-    is_sensitive=True,
-)
+def base(directory: Directory, body: AcceptanceChange) -> object:
+    return AcceptanceChange(acceptance=directory.acceptance, quorum=directory.quorum)

@@ -99,7 +99,6 @@ class Act(Generic[B]):
     name: str
     """As in policies, on the wire and on the command line: `grant.give`."""
     body: type[B]
-    principals: tuple[str, ...]
     resources: tuple[str, ...]
     """Cedar entity types."""
     effect: Effect
@@ -107,6 +106,7 @@ class Act(Generic[B]):
     entry: str
     """The kind of the entry that it appends; empty where there is none."""
     help: str
+    principals: tuple[str, ...] = ("Person",)
     longest_seconds: int = 5 * MINUTE
     """How long its statement may be valid."""
     paths: tuple[str, ...] = ()
@@ -132,8 +132,6 @@ class Act(Generic[B]):
     keeps_possible: Callable[[Directory, B], tuple[str, str] | None] = _nothing
     """An act and a target for which enough people must be left afterwards."""
     ends_on_rejection: bool = False
-    is_secret: bool = False
-    """The keep adds what only it can make: keys, or what they open."""
 
     @property
     def kind(self) -> str:

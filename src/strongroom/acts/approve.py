@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from strongroom.acts import voice
-from strongroom.acts.act import DAY, Act, Effect, Move, Signer
-from strongroom.acts.propose import ANYTHING
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
@@ -17,31 +16,17 @@ class Approve(voice.Voice):
     """See `voice`."""
 
 
-def _check(directory: Directory, move: Move[Approve]) -> None:
+def check(directory: Directory, move: Move[Approve]) -> None:
     voice.check(directory, move)
     # INVARIANT: found by person and proposal, never by the bytes of a signature, for those are malleable.
     if any(given.person == move.by for given in find.proposal(directory, move.body.proposal).approvals):
         raise AlreadyDone("you approved this already: a person counts once, with however many keys")
 
 
-def _apply(directory: Directory, move: Move[Approve]) -> None:
+def apply(directory: Directory, move: Move[Approve]) -> None:
     proposal = directory.proposals[move.body.proposal]
     approvals = (*proposal.approvals, voice.approval(directory, move))
     directory.proposals[proposal.proposal] = replace(proposal, approvals=approvals)
 
 
-ACT = Act(
-    name="approve",
-    body=Approve,
-    principals=("Person",),
-    resources=ANYTHING,
-    effect=Effect.EVERYDAY,
-    signer=Signer.SECURITY_KEY,
-    entry="approved",
-    help="say yes to a proposal, with a touch of your security key",
-    longest_seconds=30 * DAY,
-    paths=("cli", "approval"),
-    target=voice.target,
-    check=_check,
-    apply=_apply,
-)
+target = voice.target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
 from strongroom.directory.state import Attester, Directory
@@ -24,14 +24,14 @@ class AttesterEnrol:
     details: Digest
 
 
-def _check(directory: Directory, move: Move[AttesterEnrol]) -> None:
+def check(directory: Directory, move: Move[AttesterEnrol]) -> None:
     find.check_new(directory.attesters, move.body.attester)
     if not move.body.kinds:
         raise NotAllowed("an attester is believed about some kind of facts")
     check_new_key(directory, move.body.attester, move.body.key)
 
 
-def _apply(directory: Directory, move: Move[AttesterEnrol]) -> None:
+def apply(directory: Directory, move: Move[AttesterEnrol]) -> None:
     body = move.body
     directory.attesters[body.attester] = Attester(
         attester=body.attester,
@@ -42,17 +42,3 @@ def _apply(directory: Directory, move: Move[AttesterEnrol]) -> None:
         revoked=False,
     )
     take_key(directory, body.attester, body.key.public_key)
-
-
-ACT = Act(
-    name="attester.enrol",
-    body=AttesterEnrol,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="attester.enrolled",
-    help="believe an attester about some kinds of facts",
-    check=_check,
-    apply=_apply,
-)

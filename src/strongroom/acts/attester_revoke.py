@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.terms.records import AttesterId, Digest
@@ -18,7 +18,7 @@ class AttesterRevoke:
     reason: Digest
 
 
-def _apply(directory: Directory, move: Move[AttesterRevoke]) -> None:
+def apply(directory: Directory, move: Move[AttesterRevoke]) -> None:
     name = move.body.attester
     directory.attesters[name] = replace(directory.attesters[name], revoked=True)
     directory.facts = {
@@ -27,15 +27,5 @@ def _apply(directory: Directory, move: Move[AttesterRevoke]) -> None:
     }
 
 
-ACT = Act(
-    name="attester.revoke",
-    body=AttesterRevoke,
-    principals=("Person",),
-    resources=("Attester",),
-    effect=Effect.CLOSES,
-    signer=Signer.SESSION,
-    entry="attester.revoked",
-    help="stop believing an attester, and forget all its facts",
-    target=lambda directory, by, body: find.attester(directory, body.attester).attester,
-    apply=_apply,
-)
+def target(directory: Directory, by: str, body: AttesterRevoke) -> str:
+    return find.attester(directory, body.attester).attester

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
 from strongroom.terms.records import Instant
@@ -17,24 +17,10 @@ class ClockConfirm:
     seen_at: Instant
 
 
-def _check(directory: Directory, move: Move[ClockConfirm]) -> None:
+def check(directory: Directory, move: Move[ClockConfirm]) -> None:
     if not directory.time_doubted:
         raise AlreadyDone("nobody doubts the clock")
 
 
-def _apply(directory: Directory, move: Move[ClockConfirm]) -> None:
+def apply(directory: Directory, move: Move[ClockConfirm]) -> None:
     directory.time_doubted = False
-
-
-ACT = Act(
-    name="clock.confirm",
-    body=ClockConfirm,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="clock.confirmed",
-    help="confirm that the keep's clock is right",
-    check=_check,
-    apply=_apply,
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential, credential_key, touch_of
 from strongroom.directory import find
 from strongroom.directory.state import Directory
@@ -24,7 +24,7 @@ class CredentialAdd:
     touch: Signature | None = None
 
 
-def _check(directory: Directory, move: Move[CredentialAdd]) -> None:
+def check(directory: Directory, move: Move[CredentialAdd]) -> None:
     body = move.body
     find.person(directory, body.person)
     check_new_credential(directory, body.person, body.new)
@@ -48,18 +48,13 @@ def _check(directory: Directory, move: Move[CredentialAdd]) -> None:
     )
 
 
-ACT = Act(
-    name="credential.add",
-    body=CredentialAdd,
-    principals=("Person",),
-    resources=("Person",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="credential.added",
-    help="add a security key to a person",
-    target=lambda directory, by, body: find.person(directory, body.person).person,
-    check=_check,
-    apply=lambda directory, move: add_credential(directory, move.body.person, move.body.new),
-    gains=lambda directory, by, body: frozenset({body.person}),
-    is_sensitive=True,
-)
+def target(directory: Directory, by: str, body: CredentialAdd) -> str:
+    return find.person(directory, body.person).person
+
+
+def apply(directory: Directory, move: Move[CredentialAdd]) -> None:
+    add_credential(directory, move.body.person, move.body.new)
+
+
+def gains(directory: Directory, by: str, body: CredentialAdd) -> frozenset[str]:
+    return frozenset({body.person})

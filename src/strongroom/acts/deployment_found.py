@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.acts.acceptance_change import check_acceptance
-from strongroom.acts.act import DAY, Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.device_enrol import DeviceEnrol
 from strongroom.acts.enrol import NewCredential, add_credential, check_registration, take_key
 from strongroom.acts.zone_define import ZoneDefine
@@ -165,20 +165,5 @@ def found(body: DeploymentFound, *, name: str, era: int, at: int) -> Directory:
     return directory
 
 
-def _refuse(directory: Directory, move: Move[DeploymentFound]) -> None:
+def check(directory: Directory, move: Move[DeploymentFound]) -> None:
     raise NotAllowed("a deployment is founded once")
-
-
-ACT = Act(
-    name="deployment.found",
-    body=DeploymentFound,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.FOUNDERS,
-    entry="deployment.founded",
-    help="found a deployment: every founder signs",
-    longest_seconds=7 * DAY,
-    paths=("cli",),
-    check=_refuse,
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
 from strongroom.directory.state import Device, Directory
@@ -21,13 +21,13 @@ class DeviceEnrol:
     key: NewKey
 
 
-def _check(directory: Directory, move: Move[DeviceEnrol]) -> None:
+def check(directory: Directory, move: Move[DeviceEnrol]) -> None:
     find.check_new(directory.devices, move.body.device)
     find.zone(directory, move.body.zone)
     check_new_key(directory, move.body.device, move.body.key)
 
 
-def _apply(directory: Directory, move: Move[DeviceEnrol]) -> None:
+def apply(directory: Directory, move: Move[DeviceEnrol]) -> None:
     body = move.body
     directory.devices[body.device] = Device(
         device=body.device,
@@ -41,17 +41,9 @@ def _apply(directory: Directory, move: Move[DeviceEnrol]) -> None:
     take_key(directory, body.device, body.key.public_key)
 
 
-ACT = Act(
-    name="device.enrol",
-    body=DeviceEnrol,
-    principals=("Person",),
-    resources=("Person",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="device.enrolled",
-    help="enrol a device of a person in a zone",
-    target=lambda directory, by, body: find.person(directory, body.person).person,
-    check=_check,
-    apply=_apply,
-    gains=lambda directory, by, body: frozenset({body.person}),
-)
+def target(directory: Directory, by: str, body: DeviceEnrol) -> str:
+    return find.person(directory, body.person).person
+
+
+def gains(directory: Directory, by: str, body: DeviceEnrol) -> frozenset[str]:
+    return frozenset({body.person})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import DAY, Act, Effect, Move, Signer
-from strongroom.acts.propose import ANYTHING
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Fact
 from strongroom.terms.errors import NotAllowed
@@ -23,7 +22,7 @@ class FactAttest:
     value: Count
 
 
-def _check(directory: Directory, move: Move[FactAttest]) -> None:
+def check(directory: Directory, move: Move[FactAttest]) -> None:
     attester = find.attester(directory, move.by)
     if move.body.fact not in attester.kinds:
         raise NotAllowed(f"attester `{move.by}` says nothing about `{move.body.fact}`")
@@ -42,7 +41,7 @@ def is_repeated(directory: Directory, move: Move[FactAttest]) -> bool:
     )
 
 
-def _apply(directory: Directory, move: Move[FactAttest]) -> None:
+def apply(directory: Directory, move: Move[FactAttest]) -> None:
     kinds = dict(directory.facts.get(move.body.subject, {}))
     fact = Fact(value=move.body.value, at=move.at, until=move.until)
     kinds[move.body.fact] = {**kinds.get(move.body.fact, {}), move.by: fact}
@@ -58,17 +57,5 @@ def live_facts(directory: Directory, subject: str, at: int) -> dict[str, int]:
     return found
 
 
-ACT = Act(
-    name="fact.attest",
-    body=FactAttest,
-    principals=("Attester",),
-    resources=ANYTHING,
-    effect=Effect.EVERYDAY,
-    signer=Signer.ATTESTER,
-    entry="fact.attested",
-    help="say something of a person, device, workload, zone, model or version, for a while",
-    longest_seconds=400 * DAY,
-    target=lambda directory, by, body: body.subject,
-    check=_check,
-    apply=_apply,
-)
+def target(directory: Directory, by: str, body: FactAttest) -> str:
+    return body.subject

@@ -48,7 +48,7 @@ def genesis(leaf: bytes, era: int = 1) -> Directory:
     """
     try:
         entry = parse_entry(leaf)
-        if entry.kind != deployment_found.ACT.entry:
+        if entry.kind != "deployment.founded":
             raise LogTampered("the log does not begin with a founding")
         statement = parse_statement(entry.envelope())
         body = parse_record(deployment_found.DeploymentFound, statement.body)

@@ -9,15 +9,18 @@
 from __future__ import annotations
 
 from strongroom.acts.decide import bundle_of
-from strongroom.acts.deployment_found import ACT, DeploymentFound, check_genesis, found
+from strongroom.acts.deployment_found import DeploymentFound, check_genesis, found
 from strongroom.acts.enrol import NewCredential, credential_key, touch_of
 from strongroom.acts.possible import check_not_locked_out
+from strongroom.acts.table import act_named
 from strongroom.directory.state import Directory
 from strongroom.statements.envelope import Envelope
 from strongroom.statements.statement import FOUNDING, parse_statement
 from strongroom.statements.webauthn import verify_assertion
 from strongroom.terms.errors import BadSignature, NotAllowed, NotNow, UnknownSigner, WrongDeployment
 from strongroom.terms.records import parse_record
+
+ACT = act_named("deployment.found")
 
 
 def verify_genesis(envelope: Envelope, *, name: str, at: int) -> Directory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.acts import freezing
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
 
@@ -15,27 +15,19 @@ class Freeze(freezing.Freezing):
     """See `freezing`."""
 
 
-def _check(directory: Directory, move: Move[Freeze]) -> None:
+def check(directory: Directory, move: Move[Freeze]) -> None:
     target = move.body.target
     if freezing.is_frozen(directory, target):
         raise AlreadyDone(f"`{target}` is frozen already")
 
 
-def _apply(directory: Directory, move: Move[Freeze]) -> None:
+def apply(directory: Directory, move: Move[Freeze]) -> None:
     freezing.mark(directory, move.body.target, frozen=True)
 
 
-ACT = Act(
-    name="freeze",
-    body=Freeze,
-    principals=("Person",),
-    resources=freezing.RESOURCES,
-    effect=Effect.CLOSES,
-    signer=Signer.SESSION,
-    entry="frozen",
-    help="stop the deployment, a model, person, device, zone or workload at once",
-    target=lambda directory, by, body: body.target,
-    check=_check,
-    keeps_possible=lambda directory, body: ("thaw", body.target) if body.target.startswith("person-") else None,
-    apply=_apply,
-)
+def target(directory: Directory, by: str, body: Freeze) -> str:
+    return body.target
+
+
+def keeps_possible(directory: Directory, body: Freeze) -> tuple[str, str] | None:
+    return ("thaw", body.target) if body.target.startswith("person-") else None

@@ -12,7 +12,6 @@ from strongroom.terms.ids import kind_of
 from strongroom.terms.records import Digest, Matches
 
 Freezable = Model | Person | Device | Zone | Workload
-RESOURCES = ("Deployment", "Model", "Person", "Device", "Zone", "Workload")
 Target = Annotated[
     str,
     Matches(

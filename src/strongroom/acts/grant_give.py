@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.acts.act import DAY, Act, Effect, Move, Signer
+from strongroom.acts.act import DAY, Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory, FilePath, Grant
@@ -28,7 +28,7 @@ class GrantGive:
     files: Annotated[tuple[FilePath, ...], Ascending()] | None = None
 
 
-def _check(directory: Directory, move: Move[GrantGive]) -> None:
+def check(directory: Directory, move: Move[GrantGive]) -> None:
     body = move.body
     if find.version(directory, body.version).manifest != body.manifest:
         raise Stale("this is not the manifest of that version")
@@ -50,7 +50,7 @@ def _check(directory: Directory, move: Move[GrantGive]) -> None:
         raise NotAllowed("no file is named")
 
 
-def _apply(directory: Directory, move: Move[GrantGive]) -> None:
+def apply(directory: Directory, move: Move[GrantGive]) -> None:
     body = move.body
     grant = grant_id(move.id)
     directory.grants[grant] = Grant(
@@ -72,19 +72,13 @@ def grant_id(proposal: str) -> str:
     return "grant-" + proposal.removeprefix("statement-")
 
 
-ACT = Act(
-    name="grant.give",
-    body=GrantGive,
-    principals=("Person",),
-    resources=("Version",),
-    effect=Effect.OPENS,
-    signer=Signer.QUORUM,
-    entry="grant.given",
-    help="let a person or workload open a version for a while",
-    target=lambda directory, by, body: find.version(directory, body.version).version,
-    check=_check,
-    apply=_apply,
-    gains=lambda directory, by, body: people_behind(directory, body.subject),
-    place=lambda directory, body: (body.device, body.zone),
-    ends_on_rejection=True,
-)
+def target(directory: Directory, by: str, body: GrantGive) -> str:
+    return find.version(directory, body.version).version
+
+
+def gains(directory: Directory, by: str, body: GrantGive) -> frozenset[str]:
+    return people_behind(directory, body.subject)
+
+
+def place(directory: Directory, body: GrantGive) -> tuple[str | None, str]:
+    return (body.device, body.zone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory
@@ -19,20 +19,13 @@ class GrantRevoke:
     reason: Digest
 
 
-def _apply(directory: Directory, move: Move[GrantRevoke]) -> None:
+def apply(directory: Directory, move: Move[GrantRevoke]) -> None:
     del directory.grants[move.body.grant]
 
 
-ACT = Act(
-    name="grant.revoke",
-    body=GrantRevoke,
-    principals=("Person",),
-    resources=("Version",),
-    effect=Effect.CLOSES,
-    signer=Signer.SESSION,
-    entry="grant.revoked",
-    help="end a right to open before its time",
-    target=lambda directory, by, body: find.grant(directory, body.grant).version,
-    apply=_apply,
-    gains=lambda directory, by, body: people_behind(directory, find.grant(directory, body.grant).subject),
-)
+def target(directory: Directory, by: str, body: GrantRevoke) -> str:
+    return find.grant(directory, body.grant).version
+
+
+def gains(directory: Directory, by: str, body: GrantRevoke) -> frozenset[str]:
+    return people_behind(directory, find.grant(directory, body.grant).subject)

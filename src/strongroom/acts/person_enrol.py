@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Person
@@ -21,7 +21,7 @@ class PersonEnrol:
     credentials: tuple[NewCredential, ...]
 
 
-def _check(directory: Directory, move: Move[PersonEnrol]) -> None:
+def check(directory: Directory, move: Move[PersonEnrol]) -> None:
     body = move.body
     find.check_new(directory.people, body.person)
     if not body.credentials:
@@ -32,25 +32,10 @@ def _check(directory: Directory, move: Move[PersonEnrol]) -> None:
         check_new_credential(directory, body.person, new)
 
 
-def _apply(directory: Directory, move: Move[PersonEnrol]) -> None:
+def apply(directory: Directory, move: Move[PersonEnrol]) -> None:
     body = move.body
     directory.people[body.person] = Person(
         person=body.person, details=body.details, roles=(), frozen=False, removed=False
     )
     for new in body.credentials:
         add_credential(directory, body.person, new)
-
-
-ACT = Act(
-    name="person.enrol",
-    body=PersonEnrol,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="person.enrolled",
-    help="enrol a person with their security keys",
-    check=_check,
-    apply=_apply,
-    is_sensitive=True,
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory
@@ -18,7 +18,7 @@ class PersonRemove:
     person: PersonId
 
 
-def _apply(directory: Directory, move: Move[PersonRemove]) -> None:
+def apply(directory: Directory, move: Move[PersonRemove]) -> None:
     person = move.body.person
     directory.people[person] = replace(directory.people[person], roles=(), removed=True)
     for name, one in directory.credentials.items():
@@ -36,18 +36,13 @@ def _apply(directory: Directory, move: Move[PersonRemove]) -> None:
     }
 
 
-ACT = Act(
-    name="person.remove",
-    body=PersonRemove,
-    principals=("Person",),
-    resources=("Person",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="person.removed",
-    help="remove a person and all that is theirs",
-    target=lambda directory, by, body: find.person(directory, body.person).person,
-    apply=_apply,
-    gains=lambda directory, by, body: frozenset({body.person}),
-    base=lambda directory, body: find.person(directory, body.person),
-    is_sensitive=True,
-)
+def target(directory: Directory, by: str, body: PersonRemove) -> str:
+    return find.person(directory, body.person).person
+
+
+def gains(directory: Directory, by: str, body: PersonRemove) -> frozenset[str]:
+    return frozenset({body.person})
+
+
+def base(directory: Directory, body: PersonRemove) -> object:
+    return find.person(directory, body.person)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory.state import Directory, PolicySource
 
 
@@ -15,7 +15,7 @@ class PolicyChange:
     policies: tuple[PolicySource, ...]
 
 
-def _apply(directory: Directory, move: Move[PolicyChange]) -> None:
+def apply(directory: Directory, move: Move[PolicyChange]) -> None:
     directory.policies = move.body.policies
 
 
@@ -26,16 +26,5 @@ class Policies:
     policies: tuple[PolicySource, ...]
 
 
-ACT = Act(
-    name="policy.change",
-    body=PolicyChange,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="policy.changed",
-    help="change the policies",
-    apply=_apply,
-    base=lambda directory, body: Policies(policies=directory.policies),
-    is_sensitive=True,
-)
+def base(directory: Directory, body: PolicyChange) -> object:
+    return Policies(policies=directory.policies)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import DAY, Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Proposal
 from strongroom.terms.canonical import Json
 from strongroom.terms.records import Digest, Word
-
-ANYTHING = ("Deployment", "Person", "Device", "Workload", "Attester", "Zone", "Model", "Version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,7 @@ class Propose:
     base: Digest | None = None
 
 
-def _apply(directory: Directory, move: Move[Propose]) -> None:
+def apply(directory: Directory, move: Move[Propose]) -> None:
     directory.proposals[move.id] = Proposal(
         proposal=move.id,
         by=move.by,
@@ -39,22 +37,6 @@ def _apply(directory: Directory, move: Move[Propose]) -> None:
     )
 
 
-def _check(directory: Directory, move: Move[Propose]) -> None:
+def check(directory: Directory, move: Move[Propose]) -> None:
     find.check_new(directory.proposals, move.id)
     find.check_new(directory.closed, move.id)
-
-
-ACT = Act(
-    name="propose",
-    body=Propose,
-    principals=("Person",),
-    resources=ANYTHING,
-    effect=Effect.EVERYDAY,
-    signer=Signer.SESSION,
-    entry="proposed",
-    help="ask for a change that others must approve",
-    longest_seconds=30 * DAY,
-    check=_check,
-    apply=_apply,
-)
-"""`target` and further checks are those of the change: see `decide`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.acts.act import Act, Effect, Signer
 from strongroom.terms.records import Ascending, Digest
 
 
@@ -14,15 +13,3 @@ class Read:
     """The salted digests of the texts."""
 
     digests: Annotated[tuple[Digest, ...], Ascending()]
-
-
-ACT = Act(
-    name="read",
-    body=Read,
-    principals=("Person", "Workload"),
-    resources=("Deployment",),
-    effect=Effect.EVERYDAY,
-    signer=Signer.SESSION,
-    entry="",
-    help="read names, purposes and reasons, which lie beside the log",
-)

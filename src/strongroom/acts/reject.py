@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from strongroom.acts import voice
-from strongroom.acts.act import DAY, Act, Effect, Move, Signer
-from strongroom.acts.propose import ANYTHING
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
@@ -20,13 +19,13 @@ class Reject(voice.Voice):
     reason: Digest
 
 
-def _check(directory: Directory, move: Move[Reject]) -> None:
+def check(directory: Directory, move: Move[Reject]) -> None:
     voice.check(directory, move)
     if move.by in find.proposal(directory, move.body.proposal).rejections:
         raise AlreadyDone("you rejected this already")
 
 
-def _apply(directory: Directory, move: Move[Reject]) -> None:
+def apply(directory: Directory, move: Move[Reject]) -> None:
     proposal = directory.proposals[move.body.proposal]
     if move.data["ends"]:
         del directory.proposals[proposal.proposal]
@@ -36,19 +35,4 @@ def _apply(directory: Directory, move: Move[Reject]) -> None:
         directory.proposals[proposal.proposal] = replace(proposal, rejections=rejections)
 
 
-ACT = Act(
-    name="reject",
-    body=Reject,
-    principals=("Person",),
-    resources=ANYTHING,
-    effect=Effect.EVERYDAY,
-    signer=Signer.SECURITY_KEY,
-    entry="rejected",
-    help="say no to a proposal, with a touch of your security key",
-    longest_seconds=30 * DAY,
-    paths=("cli", "approval"),
-    target=voice.target,
-    check=_check,
-    apply=_apply,
-)
-"""Whether it ends the proposal, the change says: see `decide`."""
+target = voice.target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.acts.act import HOUR, Act, Effect, Move, Signer
+from strongroom.acts.act import HOUR, Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, FilePath, PublicKeyBytes
 from strongroom.terms.canonical import Json
@@ -30,7 +30,7 @@ class Release:
     files: Annotated[tuple[FilePath, ...], Ascending()] | None = None
 
 
-def _check(directory: Directory, move: Move[Release]) -> None:
+def check(directory: Directory, move: Move[Release]) -> None:
     """Refuse what the grant does not say, word for word."""
     body, grant = move.body, find.grant(directory, move.body.grant)
     if grant.subject != move.by:
@@ -51,7 +51,7 @@ def _check(directory: Directory, move: Move[Release]) -> None:
         raise NotAllowed("this grant is for another zone")
 
 
-def _data(directory: Directory, move: Move[Release]) -> dict[str, Json]:
+def data(directory: Directory, move: Move[Release]) -> dict[str, Json]:
     grant = directory.grants[move.body.grant]
     return {
         "expires_at": min(grant.until, move.at + LEASE_SECONDS),
@@ -60,17 +60,5 @@ def _data(directory: Directory, move: Move[Release]) -> dict[str, Json]:
     }
 
 
-ACT = Act(
-    name="release",
-    body=Release,
-    principals=("Person", "Workload"),
-    resources=("Version",),
-    effect=Effect.OPENS,
-    signer=Signer.SESSION_AND_DEVICE,
-    entry="key.released",
-    help="open a version on a grant: its key, wrapped to yours",
-    target=lambda directory, by, body: find.version(directory, body.version).version,
-    check=_check,
-    data=_data,
-    is_secret=True,
-)
+def target(directory: Directory, by: str, body: Release) -> str:
+    return find.version(directory, body.version).version

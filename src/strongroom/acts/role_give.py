@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.acts import assigning
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Role
@@ -17,7 +17,7 @@ class RoleGive(assigning.Assigning):
     """See `assigning`."""
 
 
-def _check(directory: Directory, move: Move[RoleGive]) -> None:
+def check(directory: Directory, move: Move[RoleGive]) -> None:
     body = move.body
     if body.model is not None:
         find.model(directory, body.model)
@@ -25,30 +25,23 @@ def _check(directory: Directory, move: Move[RoleGive]) -> None:
         raise AlreadyDone("this role is held already")
 
 
-def _apply(directory: Directory, move: Move[RoleGive]) -> None:
+def apply(directory: Directory, move: Move[RoleGive]) -> None:
     body = move.body
     role = Role(role=body.role, team=body.team, model=body.model, since=move.index)
     assigning.set_roles(directory, body.subject, (*assigning.holder(directory, body.subject).roles, role))
 
 
-def _holder(directory: Directory, body: RoleGive) -> tuple[str, ...]:
+def holder(directory: Directory, body: RoleGive) -> tuple[str, ...]:
     return (*(held.role for held in assigning.holder(directory, body.subject).roles), body.role)
 
 
-ACT = Act(
-    name="role.give",
-    body=RoleGive,
-    principals=("Person",),
-    resources=("Person", "Workload"),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="role.given",
-    help="give a person or workload a role",
-    target=lambda directory, by, body: body.subject,
-    check=_check,
-    apply=_apply,
-    gains=lambda directory, by, body: people_behind(directory, body.subject),
-    holder=_holder,
-    base=lambda directory, body: assigning.holder(directory, body.subject),
-    is_sensitive=True,
-)
+def target(directory: Directory, by: str, body: RoleGive) -> str:
+    return body.subject
+
+
+def gains(directory: Directory, by: str, body: RoleGive) -> frozenset[str]:
+    return people_behind(directory, body.subject)
+
+
+def base(directory: Directory, body: RoleGive) -> object:
+    return assigning.holder(directory, body.subject)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.acts import assigning
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotFound
@@ -16,31 +16,25 @@ class RoleTake(assigning.Assigning):
     """See `assigning`."""
 
 
-def _check(directory: Directory, move: Move[RoleTake]) -> None:
+def check(directory: Directory, move: Move[RoleTake]) -> None:
     if not any(assigning.is_role(held, move.body) for held in assigning.holder(directory, move.body.subject).roles):
         raise NotFound("this role is not held")
 
 
-def _apply(directory: Directory, move: Move[RoleTake]) -> None:
+def apply(directory: Directory, move: Move[RoleTake]) -> None:
     left = [
         held for held in assigning.holder(directory, move.body.subject).roles if not assigning.is_role(held, move.body)
     ]
     assigning.set_roles(directory, move.body.subject, tuple(left))
 
 
-ACT = Act(
-    name="role.take",
-    body=RoleTake,
-    principals=("Person",),
-    resources=("Person", "Workload"),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="role.taken",
-    help="take a role away",
-    target=lambda directory, by, body: body.subject,
-    check=_check,
-    apply=_apply,
-    gains=lambda directory, by, body: people_behind(directory, body.subject),
-    base=lambda directory, body: assigning.holder(directory, body.subject),
-    is_sensitive=True,
-)
+def target(directory: Directory, by: str, body: RoleTake) -> str:
+    return body.subject
+
+
+def gains(directory: Directory, by: str, body: RoleTake) -> frozenset[str]:
+    return people_behind(directory, body.subject)
+
+
+def base(directory: Directory, body: RoleTake) -> object:
+    return assigning.holder(directory, body.subject)

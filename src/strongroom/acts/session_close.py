@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotFound
 from strongroom.terms.records import SessionId
@@ -17,25 +17,11 @@ class SessionClose:
     session: SessionId
 
 
-def _target(directory: Directory, by: str, body: SessionClose) -> str:
+def target(directory: Directory, by: str, body: SessionClose) -> str:
     if (session := directory.sessions.get(body.session)) is None:
         raise NotFound(f"no session `{body.session}`: it has ended, or never was")
     return session.person
 
 
-def _apply(directory: Directory, move: Move[SessionClose]) -> None:
+def apply(directory: Directory, move: Move[SessionClose]) -> None:
     del directory.sessions[move.body.session]
-
-
-ACT = Act(
-    name="session.close",
-    body=SessionClose,
-    principals=("Person",),
-    resources=("Person",),
-    effect=Effect.CLOSES,
-    signer=Signer.SESSION,
-    entry="session.closed",
-    help="log out, or end the session of somebody else as a responder",
-    target=_target,
-    apply=_apply,
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import HOUR, Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Session
 from strongroom.statements.signatures import check_p256_point
@@ -21,7 +21,7 @@ class SessionOpen:
     device: DeviceId | None = None
 
 
-def _check(directory: Directory, move: Move[SessionOpen]) -> None:
+def check(directory: Directory, move: Move[SessionOpen]) -> None:
     body, said = move.body, move.said
     find.check_new(directory.sessions, body.session)
     find.check_new_key(directory, body.public_key)
@@ -32,7 +32,7 @@ def _check(directory: Directory, move: Move[SessionOpen]) -> None:
         raise NotAllowed("a session of the command line names its device", hint="enrol this device first")
 
 
-def _apply(directory: Directory, move: Move[SessionOpen]) -> None:
+def apply(directory: Directory, move: Move[SessionOpen]) -> None:
     body = move.body
     directory.sessions[body.session] = Session(
         session=body.session,
@@ -43,19 +43,3 @@ def _apply(directory: Directory, move: Move[SessionOpen]) -> None:
         until=move.until,
         device=body.device,
     )
-
-
-ACT = Act(
-    name="session.open",
-    body=SessionOpen,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.EVERYDAY,
-    signer=Signer.SECURITY_KEY_AND_DEVICE,
-    entry="session.opened",
-    help="log in: a security key and this device name a fresh key for at most an hour",
-    longest_seconds=HOUR,
-    paths=("cli", "console"),
-    check=_check,
-    apply=_apply,
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Version
 from strongroom.terms.canonical import Json
@@ -35,7 +35,7 @@ class VersionRegister:
     lineage: Annotated[tuple[VersionId, ...], Ascending()]
 
 
-def _check(directory: Directory, move: Move[VersionRegister]) -> None:
+def check(directory: Directory, move: Move[VersionRegister]) -> None:
     body = move.body
     find.check_new(directory.versions, body.version)
     if body.seal_id in directory.seals:
@@ -47,11 +47,11 @@ def _check(directory: Directory, move: Move[VersionRegister]) -> None:
             raise NotFound(f"no version `{ancestor}` to be descended from")
 
 
-def _data(directory: Directory, move: Move[VersionRegister]) -> dict[str, Json]:
+def data(directory: Directory, move: Move[VersionRegister]) -> dict[str, Json]:
     return {"number": directory.models[move.body.model].versions + 1}
 
 
-def _apply(directory: Directory, move: Move[VersionRegister]) -> None:
+def apply(directory: Directory, move: Move[VersionRegister]) -> None:
     body, model = move.body, directory.models[move.body.model]
     # A descendant is at least as sensitive as what it came from, whatever its own model says.
     label = max((directory.label_of(directory.versions[one]) for one in body.lineage), default=0)
@@ -74,18 +74,5 @@ def _apply(directory: Directory, move: Move[VersionRegister]) -> None:
     )
 
 
-ACT = Act(
-    name="version.register",
-    body=VersionRegister,
-    principals=("Person", "Workload"),
-    resources=("Model",),
-    effect=Effect.EVERYDAY,
-    signer=Signer.SESSION_AND_DEVICE,
-    entry="version.registered",
-    help="register what was sealed as the next version of its model",
-    target=lambda directory, by, body: find.model(directory, body.model).model,
-    check=_check,
-    data=_data,
-    apply=_apply,
-    is_secret=True,
-)
+def target(directory: Directory, by: str, body: VersionRegister) -> str:
+    return find.model(directory, body.model).model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Workload
@@ -22,14 +22,14 @@ class WorkloadEnrol:
     details: Digest
 
 
-def _check(directory: Directory, move: Move[WorkloadEnrol]) -> None:
+def check(directory: Directory, move: Move[WorkloadEnrol]) -> None:
     find.check_new(directory.workloads, move.body.workload)
     find.person(directory, move.body.sponsor)
     find.zone(directory, move.body.zone)
     check_new_key(directory, move.body.workload, move.body.key)
 
 
-def _apply(directory: Directory, move: Move[WorkloadEnrol]) -> None:
+def apply(directory: Directory, move: Move[WorkloadEnrol]) -> None:
     body = move.body
     directory.workloads[body.workload] = Workload(
         workload=body.workload,
@@ -44,16 +44,5 @@ def _apply(directory: Directory, move: Move[WorkloadEnrol]) -> None:
     take_key(directory, body.workload, body.key.public_key)
 
 
-ACT = Act(
-    name="workload.enrol",
-    body=WorkloadEnrol,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="workload.enrolled",
-    help="enrol a workload, such as a training job, in a zone",
-    check=_check,
-    apply=_apply,
-    gains=lambda directory, by, body: frozenset({body.sponsor}),
-)
+def gains(directory: Directory, by: str, body: WorkloadEnrol) -> frozenset[str]:
+    return frozenset({body.sponsor})

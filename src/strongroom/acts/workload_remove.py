@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.terms.records import WorkloadId
@@ -17,21 +17,11 @@ class WorkloadRemove:
     workload: WorkloadId
 
 
-def _apply(directory: Directory, move: Move[WorkloadRemove]) -> None:
+def apply(directory: Directory, move: Move[WorkloadRemove]) -> None:
     name = move.body.workload
     directory.workloads[name] = replace(directory.workloads[name], roles=(), removed=True)
     directory.grants = {key: one for key, one in directory.grants.items() if one.subject != name}
 
 
-ACT = Act(
-    name="workload.remove",
-    body=WorkloadRemove,
-    principals=("Person",),
-    resources=("Workload",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="workload.removed",
-    help="remove a workload",
-    target=lambda directory, by, body: find.workload(directory, body.workload).workload,
-    apply=_apply,
-)
+def target(directory: Directory, by: str, body: WorkloadRemove) -> str:
+    return find.workload(directory, body.workload).workload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strongroom.acts.act import Act, Effect, Move, Signer
+from strongroom.acts.act import Move
 from strongroom.directory.state import Directory, Zone
 from strongroom.terms.records import Count, Digest, Label, ZoneId
 
@@ -19,7 +19,7 @@ class ZoneDefine:
     egress_bytes_per_day: Count
 
 
-def _apply(directory: Directory, move: Move[ZoneDefine]) -> None:
+def apply(directory: Directory, move: Move[ZoneDefine]) -> None:
     body, known = move.body, directory.zones.get(move.body.zone)
     directory.zones[body.zone] = Zone(
         zone=body.zone,
@@ -30,15 +30,5 @@ def _apply(directory: Directory, move: Move[ZoneDefine]) -> None:
     )
 
 
-ACT = Act(
-    name="zone.define",
-    body=ZoneDefine,
-    principals=("Person",),
-    resources=("Deployment",),
-    effect=Effect.GOVERNS,
-    signer=Signer.QUORUM,
-    entry="zone.defined",
-    help="define a zone: what may be opened there, and how much can leave it",
-    apply=_apply,
-    base=lambda directory, body: directory.zones.get(body.zone),
-)
+def base(directory: Directory, body: ZoneDefine) -> object:
+    return directory.zones.get(body.zone)

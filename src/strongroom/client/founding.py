@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.acts import deployment_found
 from strongroom.acts.act import DAY
 from strongroom.acts.deployment_found import DeploymentFound, Founder, FoundingRole, check_genesis
 from strongroom.acts.fold import deployment_name
+from strongroom.acts.table import act_named
 from strongroom.acts.zone_define import ZoneDefine
 from strongroom.client.cards import Card
 from strongroom.client.connection import Connection
@@ -140,7 +140,7 @@ def draft_genesis(cards: Sequence[Card], plan: Plan, keys: KeepKeys, *, at: int,
     )
     check_genesis(body)
     statement = say(
-        deployment_found.ACT,
+        act_named("deployment.found"),
         body,
         by=cards[0].person,
         deployment=FOUNDING,
@@ -199,7 +199,7 @@ def found(connection: Connection, draft: Draft, signatures: Iterable[Signature])
     answer = connection.ask("found", statement=envelope.json(), details=[detail.json() for detail in draft.details])
     leaf = _bytes(answer.ok.get("leaf"))
     entry = parse_entry(leaf)
-    if entry.kind != deployment_found.ACT.entry or entry.envelope().digest != envelope.digest:
+    if entry.kind != act_named("deployment.found").entry or entry.envelope().digest != envelope.digest:
         raise BadAnswer("the keep founded something else than was signed")
     return deployment_name(leaf)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Unpack
 
 from strongroom.acts import release, version_register
+from strongroom.acts.table import act_named
 from strongroom.client.deployment import Done, Logged
 from strongroom.client.names import new_detail
 from strongroom.client.opened import OpenVersion, opened
@@ -157,7 +158,7 @@ def release_keys(speaker: Speaker, version: Version, grant: Grant, files: tuple[
         files=files,
     )
     # 1
-    done = speaker.say(release.ACT, body)
+    done = speaker.say(act_named("release"), body)
     return _parse_keys(_unwrap(speaker.directory, done, version, recipient, now=speaker.now()), files)
 
 
@@ -216,7 +217,7 @@ def register(
         notes=why.digest,
         lineage=tuple(sorted(set(lineage))),
     )
-    speaker.say(version_register.ACT, body, details=[why])
+    speaker.say(act_named("version.register"), body, details=[why])
     version = speaker.directory.versions[body.version]
     model: Model = speaker.directory.models[version.model]
     text = speaker.deployment.names.text_of(model.details)

@@ -26,7 +26,7 @@ from strongroom.acts import reject as rejecting
 from strongroom.acts import thaw as thaw_act
 from strongroom.acts import withdraw as withdrawing
 from strongroom.acts.act import DAY, DEPLOYMENT, HOUR, Act
-from strongroom.acts.table import act_of_change
+from strongroom.acts.table import act_named, act_of_change
 from strongroom.client.deployment import Done
 from strongroom.client.names import Detail, new_detail
 from strongroom.client.review import Review
@@ -71,7 +71,7 @@ def propose(
         purpose=why.digest,
         base=None if base is None else record_digest(base),
     )
-    return session.say(proposing.ACT, body, details=[*details, why], seconds=seconds)
+    return session.say(act_named("propose"), body, details=[*details, why], seconds=seconds)
 
 
 def proposal_id(done: Done) -> str:
@@ -112,13 +112,13 @@ def request_access(
         device=device,
         files=None if files is None else tuple(sorted(set(files))),
     )
-    return propose(session, grant_give.ACT.name, change, purpose)
+    return propose(session, "grant.give", change, purpose)
 
 
 def approve(session: Session, read: Review, security_key: SecurityKey, *, role: str, team: str) -> Done:
     """Say yes to what was read, in one role, with a touch. `enacted` is there when that was enough."""
     body = approving.Approve(proposal=read.proposal.proposal, digest=read.digest, role=role, team=team)
-    return _touch(session, approving.ACT, body, security_key)
+    return _touch(session, act_named("approve"), body, security_key)
 
 
 def reject(session: Session, read: Review, security_key: SecurityKey, *, role: str, team: str, reason: str) -> Done:
@@ -127,12 +127,12 @@ def reject(session: Session, read: Review, security_key: SecurityKey, *, role: s
     body = rejecting.Reject(
         proposal=read.proposal.proposal, digest=read.digest, role=role, team=team, reason=why.digest
     )
-    return _touch(session, rejecting.ACT, body, security_key, why)
+    return _touch(session, act_named("reject"), body, security_key, why)
 
 
 def withdraw(session: Session, proposal: str) -> Done:
     """Take back one's own proposal."""
-    return session.say(withdrawing.ACT, withdrawing.Withdraw(proposal=proposal))
+    return session.say(act_named("withdraw"), withdrawing.Withdraw(proposal=proposal))
 
 
 def freeze(session: Session, target: str, reason: str) -> Done:
@@ -144,9 +144,9 @@ def freeze(session: Session, target: str, reason: str) -> Done:
     """
     why = new_detail(reason, session.random)
     body = freeze_act.Freeze(target=target, reason=why.digest)
-    envelope = session.sign(freeze_act.ACT, session.statement(freeze_act.ACT, body))
+    envelope = session.sign(act_named("freeze"), session.statement(act_named("freeze"), body))
     try:
-        return session.deployment.within(FREEZE_SECONDS).act(freeze_act.ACT, envelope, [why])
+        return session.deployment.within(FREEZE_SECONDS).act(act_named("freeze"), envelope, [why])
     except StrongroomError as error:
         if isinstance(error, AlreadyDone) and _is_frozen(session, target):
             raise
@@ -156,47 +156,51 @@ def freeze(session: Session, target: str, reason: str) -> Done:
 def thaw(session: Session, target: str, reason: str, purpose: str) -> Done:
     """Propose to let `target` go on."""
     why = new_detail(reason, session.random)
-    return propose(session, thaw_act.ACT.name, thaw_act.Thaw(target=target, reason=why.digest), purpose, details=[why])
+    return propose(session, "thaw", thaw_act.Thaw(target=target, reason=why.digest), purpose, details=[why])
 
 
 def revoke_grant(session: Session, grant: str, reason: str) -> Done:
     """End a grant before its time."""
     why = new_detail(reason, session.random)
-    return session.say(grant_revoke.ACT, grant_revoke.GrantRevoke(grant=grant, reason=why.digest), details=[why])
+    return session.say(
+        act_named("grant.revoke"), grant_revoke.GrantRevoke(grant=grant, reason=why.digest), details=[why]
+    )
 
 
 def revoke_attester(session: Session, attester: str, reason: str) -> Done:
     """Stop believing an attester."""
     why = new_detail(reason, session.random)
     body = attester_revoke.AttesterRevoke(attester=attester, reason=why.digest)
-    return session.say(attester_revoke.ACT, body, details=[why])
+    return session.say(act_named("attester.revoke"), body, details=[why])
 
 
 def report_credential(session: Session, credential: str, reason: str) -> Done:
     """Report a security key as lost or in wrong hands."""
     why = new_detail(reason, session.random)
     body = credential_report.CredentialReport(credential=credential, reason=why.digest)
-    return session.say(credential_report.ACT, body, details=[why])
+    return session.say(act_named("credential.report"), body, details=[why])
 
 
 def raise_label(session: Session, target: str, label: int) -> Done:
     """Say that a model or version is more sensitive."""
-    return session.say(label_raise.ACT, label_raise.LabelRaise(target=target, label=label))
+    return session.say(act_named("label.raise"), label_raise.LabelRaise(target=target, label=label))
 
 
 def lower_label(session: Session, target: str, label: int, purpose: str) -> Done:
     """Propose that a model or version is less sensitive."""
-    return propose(session, label_lower.ACT.name, label_lower.LabelLower(target=target, label=label), purpose)
+    return propose(session, "label.lower", label_lower.LabelLower(target=target, label=label), purpose)
 
 
 def attest(attester: Program, subject: str, fact: str, value: int, *, seconds: int) -> Done | None:
     """Say something of `subject`, for so many seconds; nothing is returned where it was said already, without entry."""
     body = fact_attest.FactAttest(subject=subject, fact=fact, value=value)
-    envelope = attester.sign(fact_attest.ACT, attester.statement(fact_attest.ACT, body, seconds=seconds))
+    envelope = attester.sign(
+        act_named("fact.attest"), attester.statement(act_named("fact.attest"), body, seconds=seconds)
+    )
     answer = attester.deployment.ask(envelope)
     if "leaf" not in answer.ok:
         return None
-    return attester.deployment.done(fact_attest.ACT, envelope, answer)
+    return attester.deployment.done(act_named("fact.attest"), envelope, answer)
 
 
 def _touch(session: Session, act: Act[Any], body: object, security_key: SecurityKey, *details: Detail) -> Done:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from strongroom.acts import read, session_close, session_open
 from strongroom.acts.act import HOUR, Act, Signer
+from strongroom.acts.table import act_named
 from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
 from strongroom.client.names import Detail, Names, details_of, parse_detail
@@ -133,19 +134,19 @@ class Session(Speaker):
         wanted = self.deployment.names.missing(named | set(digests))
         for first in range(0, len(wanted), MOST_DIGESTS):
             body = read.Read(digests=tuple(wanted[first : first + MOST_DIGESTS]))
-            answer = self.deployment.ask(self.sign(read.ACT, self.statement(read.ACT, body)))
+            answer = self.deployment.ask(self.sign(act_named("read"), self.statement(act_named("read"), body)))
             self.deployment.names.add(_texts(answer.ok.get("answer")))
 
     def logout(self) -> None:
         """End the session in the log, and forget its key, whatever the keep says."""
         try:
-            self.say(session_close.ACT, session_close.SessionClose(session=self._key.session))
+            self.say(act_named("session.close"), session_close.SessionClose(session=self._key.session))
         finally:
             self.profile.keep_session(None)
 
     def close_session(self, session: str) -> Done:
         """End another session, as a responder."""
-        return self.say(session_close.ACT, session_close.SessionClose(session=session))
+        return self.say(act_named("session.close"), session_close.SessionClose(session=session))
 
 
 class Program(Speaker):
@@ -197,7 +198,7 @@ def login(
     session = Session(key, profile=profile, deployment=deployment, clock=clock, random=random)
     body = session_open.SessionOpen(session=key.session, public_key=point_of(private), device=profile.who.device)
     statement = say(
-        session_open.ACT,
+        act_named("session.open"),
         body,
         by=session.subject,
         deployment=deployment.name,
@@ -208,7 +209,7 @@ def login(
     )
     signed = device_signature(profile, statement)
     touch = session.touch(statement, security_key)
-    deployment.act(session_open.ACT, enveloped(statement, touch, signed))
+    deployment.act(act_named("session.open"), enveloped(statement, touch, signed))
     # ORDER: kept only once it is in the log. A crash before leaves a session that nobody can use, for an hour.
     profile.keep_session(key)
     return session

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from strongroom.acts import approve, fact_attest, model_enrol, propose, read, release, version_register
+from strongroom.acts import approve, fact_attest, model_enrol, propose, read, version_register
 from strongroom.acts.act import Effect, Move, Said
 from strongroom.acts.admit import admit
 from strongroom.acts.decide import Permitted, bundle_of, decide, enact
@@ -126,7 +126,7 @@ class OpenKeep:
         """Answer what was taken before as it was then: no second entry, and no key that would be refused today."""
         if said.digest != digest:
             raise StatementReused(f"statement `{said.statement.id}` was another one the first time")
-        if said.act is release.ACT:
+        if said.act.name == "release":
             decide(self.directory, self._policies(), said, at=self._at)
         return lambda: self._told(said, self.book.logged(index))
 
@@ -252,7 +252,7 @@ class OpenKeep:
 
     def _told(self, said: Said[Any], logged: Logged) -> dict[str, Json]:
         told = _place(logged)
-        if said.act is release.ACT:
+        if said.act.name == "release":
             released = release_key(self.vault, self.directory, logged, at=self._at)
             told["answer"] = {"envelope": released.envelope.json()}
         return told

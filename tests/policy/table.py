@@ -463,7 +463,7 @@ TRIALS = [
         request(FOUNDER, "release", version(2), deployment=TRIAL, quorum=Tally(people=1)),
         "trial-access",
     ),
-    no("after approving it", request(FOUNDER, "release", version(2), deployment=TRIAL)),
+    yes("for nobody else is there", request(FOUNDER, "release", version(2), deployment=TRIAL), "trial-access"),
     no("as a researcher", request(person(), "release", version(2), deployment=TRIAL, quorum=ALONE)),
     no(
         "up to label 2",
@@ -476,7 +476,7 @@ TRIALS = [
         request(FOUNDER, "policy.change", HOUSE, deployment=TRIAL, quorum=Tally(people=1)),
         "trial-governance",
     ),
-    no("after approving that too", request(FOUNDER, "policy.change", HOUSE, deployment=TRIAL)),
+    yes("alone", request(FOUNDER, "policy.change", HOUSE, deployment=TRIAL), "trial-governance"),
     yes(
         "holds every role",
         request(
@@ -584,13 +584,8 @@ FLOOR_ROWS = [
                 "floor-software-credential",
             ),
             yes("below it may", request(person(software=True), act, version(2), quorum=approvers(2)), OPEN),
-            no(
-                "nor a software device, at label 3",
-                request(person(), act, version(3), quorum=approvers(2), device=device(software=True)),
-                "floor-software-device",
-            ),
             yes(
-                "below it may, too",
+                "a software device is for policies to judge",
                 request(person(), act, version(2), quorum=approvers(2), device=device(software=True)),
                 OPEN,
             ),

@@ -3,7 +3,8 @@
     schema.py     what policies can see, and the actions, which come in as a table
     requests.py   the facts of one decision, as values, and what Cedar gets of them
     source.py     policy files, read with care
-    check.py      what is wrong with a bundle
+    claims.py     what the keep itself demands of a policy
+    check.py      what else is wrong with a bundle; outside the trusted core
     bundle.py     a bundle that nothing is wrong with, beside the floor that no vote takes away
     decision.py   the decision itself
     authorize.py  the one door: a permission, or a refusal that says what would satisfy it

@@ -10,7 +10,7 @@ from importlib.resources import files as packaged
 import cedarpy
 from cedarpy import pst
 
-from strongroom.policy.check import policy_findings
+from strongroom.policy.claims import claim_findings
 from strongroom.policy.schema import Schema
 from strongroom.policy.source import ERROR, Finding, Policy, PolicyFile, read_policies
 from strongroom.terms import canonical
@@ -62,7 +62,7 @@ def parse_bundle(files: Sequence[PolicyFile], schema: Schema, *, floor: PolicyFi
         BadPolicy: something is wrong with them; the message lists everything.
     """
     policies, faults = read_policies(files, schema.handle)
-    faults += [fault for policy in policies for fault in policy_findings(policy, schema)]
+    faults += [fault for policy in policies for fault in claim_findings(policy)]
     floor = floor or floor_file()
     floor_policies, floor_faults = read_policies([floor], schema.handle)
     _check([fault for fault in faults if fault.severity == ERROR] + floor_faults)

@@ -10,24 +10,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
 from itertools import product
 from typing import Any
 
 from cedarpy import pst
 
-from strongroom.policy.schema import GOVERNANCE, OPENING, ActionRow, Schema
-from strongroom.policy.source import ERROR, FLOOR_PREFIX, WARNING, Finding, Policy, PolicyFile, read_policies
+from strongroom.policy.claims import CONTEXT, acts_on, claim_findings, finding, parts
+from strongroom.policy.schema import GOVERNANCE, OPENING, Schema
+from strongroom.policy.source import ERROR, WARNING, Finding, Policy, PolicyFile, read_policies
 
 _MOST_ALTERNATIVES = 256
-_CONTEXT = pst.Var(name="context")
-_QUORUM = pst.GetAttr(base=_CONTEXT, attr="quorum")
+_QUORUM = pst.GetAttr(base=CONTEXT, attr="quorum")
 _PEOPLE = pst.GetAttr(base=_QUORUM, attr="people")
 _BEARERS_OF_FACTS: tuple[pst.Expr, ...] = (
     pst.Var(name="principal"),
     pst.Var(name="resource"),
-    pst.GetAttr(base=_CONTEXT, attr="device"),
-    pst.GetAttr(base=_CONTEXT, attr="zone"),
+    pst.GetAttr(base=CONTEXT, attr="device"),
+    pst.GetAttr(base=CONTEXT, attr="zone"),
 )
 _UNKNOWN = ""
 _NEGATED: dict[str, pst.BinaryOpName] = {
@@ -49,48 +48,15 @@ def check_bundle(files: Sequence[PolicyFile], schema: Schema) -> list[Finding]:
 
 def policy_findings(policy: Policy, schema: Schema) -> Iterator[Finding]:
     """Yield what is wrong with one policy that fits the schema."""
-    if policy.id.startswith(FLOOR_PREFIX):
-        yield _finding(policy, ERROR, f"`{FLOOR_PREFIX}…` names the floor's own policies", "give it another id")
+    yield from claim_findings(policy)
     if not policy.permits:
         return
-    if _reads_claims(policy.template.clauses):
-        yield _finding(
-            policy,
-            ERROR,
-            "a permit that may rest on what a gateway claims",
-            "read `context` by its attributes, and `context.claimed` in a forbid only",
-        )
     if fault := _quorum_fault(policy.template.clauses):
-        yield _finding(policy, ERROR, *fault)
+        yield finding(policy, ERROR, *fault)
     if not any(node == _QUORUM for node in _nodes(policy.template.clauses)) and any(
         row.group in {OPENING, GOVERNANCE} and acts_on(policy.template, row) for row in schema.rows.values()
     ):
-        yield _finding(policy, WARNING, "opens or governs without a quorum of its own", "ask for `context.quorum`")
-
-
-def acts_on(template: pst.Template, row: ActionRow) -> bool:
-    """Whether the scope of a policy takes in an action."""
-    match template.action:
-        case pst.ActionEq(entity=entity):
-            return entity.id == row.name
-        case pst.ActionIn(entities=entities):
-            return any(entity.id in {row.name, row.group} for entity in entities)
-        case _:
-            return True
-
-
-# --- 1: claims -------------------------------------------------------------------------------------
-
-
-def _reads_claims(node: Any) -> bool:
-    """Whether `context` is used in any way but to read an attribute other than `claimed`."""
-    match node:
-        case pst.GetAttr(base=base, attr=attr) if base == _CONTEXT:
-            return attr == "claimed"
-        case pst.Var():
-            return node == _CONTEXT
-        case _:
-            return any(_reads_claims(part) for part in _parts(node))
+        yield finding(policy, WARNING, "opens or governs without a quorum of its own", "ask for `context.quorum`")
 
 
 # --- 2: several roles ------------------------------------------------------------------------------
@@ -178,18 +144,5 @@ def _role(node: Any) -> str | None:
 
 def _nodes(node: Any) -> Iterator[Any]:
     yield node
-    for part in _parts(node):
+    for part in parts(node):
         yield from _nodes(part)
-
-
-def _parts(node: Any) -> Iterator[Any]:
-    if isinstance(node, tuple):
-        yield from node
-    elif isinstance(node, dict):
-        yield from node.values()
-    elif is_dataclass(node):
-        yield from (getattr(node, field.name) for field in fields(node))
-
-
-def _finding(policy: Policy, severity: str, message: str, hint: str) -> Finding:
-    return Finding(policy_id=policy.id, severity=severity, message=message, hint=hint)

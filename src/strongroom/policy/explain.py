@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cedarpy import pst
 
 from strongroom.policy.bundle import Bundle
-from strongroom.policy.check import acts_on
+from strongroom.policy.claims import acts_on
 from strongroom.policy.decision import Decision, decide, matching_permits
 from strongroom.policy.requests import Context, Principal, Request, Resource
 from strongroom.policy.source import Policy

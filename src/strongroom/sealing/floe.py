@@ -11,69 +11,47 @@ releases the interpreter's lock, so that threads work on segments side by side.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from concurrent.futures import Executor, wait
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from strongroom.sealing.floe_header import (
+    HEADER_BYTES,
+    IV_BYTES,
+    KEY_BYTES,
+    SEGMENT_IV_BYTES,
+    SEGMENT_OVERHEAD_BYTES,
+    TAG_BYTES,
+    Buffer,
+    Parameters,
+    check_header,
+    floe_kdf,
+    tag_and_message_key,
+)
 from strongroom.terms.errors import BadRequest, ObjectSize, ObjectTampered
 
-Buffer = bytes | bytearray | memoryview
+__all__ = [
+    "HEADER_BYTES",
+    "IV_BYTES",
+    "KEY_BYTES",
+    "SEGMENT_IV_BYTES",
+    "SEGMENT_OVERHEAD_BYTES",
+    "TAG_BYTES",
+    "Buffer",
+    "Decryptor",
+    "Encryptor",
+    "Parameters",
+    "decrypt_into",
+    "encrypt_into",
+]
+
 Random = Callable[[int], bytes]
 
-KEY_BYTES = 32
-IV_BYTES = 32
-TAG_BYTES = 32
-HEADER_BYTES = 10 + IV_BYTES + TAG_BYTES
-SEGMENT_IV_BYTES = 12
-SEGMENT_OVERHEAD_BYTES = 4 + SEGMENT_IV_BYTES + 16
 MOST_SEGMENTS = 2**40
 
-_AEAD_ID = _KDF_ID = 0
-_MESSAGE_KEY_BYTES = 48
 _NOT_LAST = b"\xff\xff\xff\xff"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """What both sides must agree on. The header holds all but the rotation, which FLOE fixes at 20 bits."""
-
-    segment_bytes: int = 1 << 20
-    """Length of an encrypted segment, 32 bytes more than its plaintext."""
-
-    rotation_bits: int = 20
-    """A segment key serves 2 to the power of this many segments."""
-
-    def __post_init__(self) -> None:
-        if not SEGMENT_OVERHEAD_BYTES < self.segment_bytes < 2**32 - 1 or not 0 <= self.rotation_bits <= 40:
-            raise BadRequest("FLOE parameters out of range")
-
-    @property
-    def plaintext_bytes(self) -> int:
-        """Length of the plaintext of every segment but the last."""
-        return self.segment_bytes - SEGMENT_OVERHEAD_BYTES
-
-    def encode(self) -> bytes:
-        """Return the 10 bytes that start a header and bind the parameters into every key."""
-        lengths = self.segment_bytes.to_bytes(4, "big") + IV_BYTES.to_bytes(4, "big")
-        return bytes((_AEAD_ID, _KDF_ID)) + lengths
-
-    def segments(self, size_bytes: int) -> int:
-        """Return how many segments a plaintext of `size_bytes` takes: at least one; the last may be full."""
-        return max(1, -(-size_bytes // self.plaintext_bytes))
-
-    def sealed_bytes(self, size_bytes: int) -> int:
-        """Return the length of the whole ciphertext, header included, of a plaintext of `size_bytes`."""
-        return HEADER_BYTES + size_bytes + SEGMENT_OVERHEAD_BYTES * self.segments(size_bytes)
-
-    def segment_offset(self, number: int) -> int:
-        """Return where segment `number` starts in the ciphertext."""
-        return HEADER_BYTES + number * self.segment_bytes
 
 
 class _SegmentKeys:
@@ -92,7 +70,7 @@ class _SegmentKeys:
         first = number >> self._parameters.rotation_bits << self._parameters.rotation_bits
         if (aead := self._aeads.get(first)) is None:
             purpose = b"DEK:" + first.to_bytes(8, "big")
-            aead = AESGCM(_floe_kdf(self._parameters, self._message_key, self._iv, self._aad, purpose, KEY_BYTES))
+            aead = AESGCM(floe_kdf(self._parameters, self._message_key, self._iv, self._aad, purpose, KEY_BYTES))
             self._aeads[first] = aead
         return aead
 
@@ -106,7 +84,7 @@ class Encryptor:
     def __init__(self, parameters: Parameters, key: bytes, aad: bytes, iv: bytes) -> None:
         if len(iv) != IV_BYTES:
             raise BadRequest("a FLOE IV has 32 bytes")
-        tag, message_key = _tag_and_message_key(parameters, key, iv, aad)
+        tag, message_key = tag_and_message_key(parameters, key, iv, aad)
         self.parameters = parameters
         self.header = parameters.encode() + iv + tag
         self._keys = _SegmentKeys(parameters, message_key, iv, aad)
@@ -137,13 +115,7 @@ class Decryptor:
 
     def __init__(self, parameters: Parameters, key: bytes, aad: bytes, header: Buffer) -> None:
         header = bytes(header)
-        encoded = parameters.encode()
-        if len(header) != HEADER_BYTES or header[: len(encoded)] != encoded:
-            raise ObjectTampered("the header has other parameters")
-        iv = header[len(encoded) : -TAG_BYTES]
-        tag, message_key = _tag_and_message_key(parameters, key, iv, aad)
-        if not hmac.compare_digest(tag, header[-TAG_BYTES:]):
-            raise ObjectTampered("the header's tag is wrong")
+        iv, message_key = check_header(parameters, key, aad, header)
         self.parameters = parameters
         self.header = header
         self._keys = _SegmentKeys(parameters, message_key, iv, aad)
@@ -232,20 +204,6 @@ def _for_each(work: Callable[[int], None], count: int, pool: Executor | None) ->
     wait(futures)
     for future in futures:
         future.result()
-
-
-def _tag_and_message_key(parameters: Parameters, key: bytes, iv: bytes, aad: bytes) -> tuple[bytes, bytes]:
-    if len(key) != KEY_BYTES:
-        raise BadRequest("a FLOE key has 32 bytes")
-    return (
-        _floe_kdf(parameters, key, iv, aad, b"HEADER_TAG:", TAG_BYTES),
-        _floe_kdf(parameters, key, iv, aad, b"MESSAGE_KEY:", _MESSAGE_KEY_BYTES),
-    )
-
-
-def _floe_kdf(parameters: Parameters, key: bytes, iv: bytes, aad: bytes, purpose: bytes, length: int) -> bytes:
-    """SPEC FLOE, Internal Functions: `FLOE_KDF(key, iv, aad, purpose, len)`."""
-    return HKDFExpand(SHA384(), length, parameters.encode() + iv + purpose + aad).derive(key)
 
 
 def _segment_aad(number: int, is_last: bool) -> bytes:

@@ -5,7 +5,8 @@ Apart from `manifest`, so that the keep need not hold a parser of manifests.
 
 from __future__ import annotations
 
-from strongroom.sealing import floe, keys
+from strongroom.sealing import keys
+from strongroom.sealing.floe_header import Parameters, check_header
 from strongroom.terms.errors import ManifestTampered, ObjectTampered, WrongKey
 
 SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES = 1 << 6, 1 << 24
@@ -26,7 +27,7 @@ def check_data_key(data_key: bytes, seal_id: str, header: bytes) -> None:
         raise ManifestTampered(f"manifest: segments of {segment_bytes} bytes")
     key = keys.manifest_key(data_key, seal_id)
     try:
-        floe.Decryptor(floe.Parameters(segment_bytes=segment_bytes), key.key, key.aad, header)
+        check_header(Parameters(segment_bytes=segment_bytes), key.key, key.aad, header)
     except ObjectTampered as error:
         raise WrongKey(
             f"the data key does not open the manifest of seal {seal_id}: {error.message}",

@@ -67,14 +67,14 @@ def _signed(
     is_first: bool,
 ) -> Said[Any]:
     match act.signer:
-        case Signer.SESSION:
-            session, _ = _session(directory, statement, envelope, at, with_device=False)
-            return _said(act, statement, body, envelope, session=session)
         case Signer.SESSION | Signer.SESSION_AND_DEVICE if _is_workload(act, statement):
             workload = find.workload(directory, statement.by)
             _verify(envelope, workload.workload, workload.public_key)
             _check_signers(envelope, workload.workload)
             return _said(act, statement, body, envelope)
+        case Signer.SESSION:
+            session, _ = _session(directory, statement, envelope, at, with_device=False)
+            return _said(act, statement, body, envelope, session=session)
         case Signer.SESSION_AND_DEVICE:
             session, device = _session(directory, statement, envelope, at, with_device=True)
             return _said(act, statement, body, envelope, session=session, device=device)

@@ -199,7 +199,8 @@ def _enactment(rules: Directory, asked: Directory, act: Act[Any], move: Move[Any
         without=gains | {move.by},
         label=label_of(rules, about),
         model=model_of(rules, about),
-        held_since=proposal.index,
+        asked=proposal,
+        at=move.at,
     )
     return Request(
         principal=principal(rules, move.by, about, software=False, at=move.at),

@@ -5,23 +5,22 @@ A trial is one person's: it says so for ever, its labels stop at 2, and it never
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from strongroom.acts import device_enrol, person_enrol, zone_define
 from strongroom.acts.acceptance_change import check_acceptance
-from strongroom.acts.act import Move
+from strongroom.acts.act import B, Move
 from strongroom.acts.device_enrol import DeviceEnrol
-from strongroom.acts.enrol import NewCredential, add_credential, check_registration, take_key
+from strongroom.acts.enrol import NewCredential, check_registration
+from strongroom.acts.person_enrol import PersonEnrol
 from strongroom.acts.zone_define import ZoneDefine
 from strongroom.directory.state import (
     Acceptance,
-    Device,
     Directory,
     KeepKeys,
-    Person,
     PolicySource,
     PublicKeyBytes,
     Role,
-    Zone,
 )
 from strongroom.statements.signatures import verify_possession
 from strongroom.statements.statement import FOUNDING
@@ -134,35 +133,19 @@ def found(body: DeploymentFound, *, name: str, era: int, at: int) -> Directory:
         custodians=dict(body.custodians),
     )
     for zone in body.zones:
-        directory.zones[zone.zone] = Zone(
-            zone=zone.zone,
-            details=zone.details,
-            ceiling=zone.ceiling,
-            egress_bytes_per_day=zone.egress_bytes_per_day,
-            frozen=False,
-        )
+        zone_define.apply(directory, _first(zone, at))
     for founder in body.founders:
-        directory.people[founder.person] = Person(
-            person=founder.person,
-            details=founder.details,
-            roles=tuple(Role(role=held.role, team=held.team, since=0) for held in founder.roles),
-            frozen=False,
-            removed=False,
-        )
-        for new in founder.credentials:
-            add_credential(directory, founder.person, new)
+        enrolled = PersonEnrol(person=founder.person, details=founder.details, credentials=founder.credentials)
+        person_enrol.apply(directory, _first(enrolled, at))
+        roles = tuple(Role(role=held.role, team=held.team, since=0) for held in founder.roles)
+        directory.people[founder.person] = replace(directory.people[founder.person], roles=roles)
         for device in founder.devices:
-            directory.devices[device.device] = Device(
-                device=device.device,
-                person=founder.person,
-                public_key=device.key.public_key,
-                zone=device.zone,
-                software=True,
-                frozen=False,
-                removed=False,
-            )
-            take_key(directory, device.device, device.key.public_key)
+            device_enrol.apply(directory, _first(device, at))
     return directory
+
+
+def _first(body: B, at: int) -> Move[B]:
+    return Move(by="", id="", body=body, digest="", at=at, until=at, index=0)
 
 
 def check(directory: Directory, move: Move[DeploymentFound]) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Set
 
 from strongroom.acts.voice import holds
-from strongroom.directory.state import Approval, Directory
+from strongroom.directory.state import Approval, Directory, Proposal
 from strongroom.policy.requests import Tally
 
 STRICT_LABEL = 3
@@ -20,16 +20,21 @@ def count(
     without: Set[str],
     label: int,
     model: str | None = None,
-    held_since: int | None = None,
+    asked: Proposal | None = None,
+    at: int = 0,
 ) -> Tally:
     """Return what stands of `approvals`, leaving out the people `without`.
 
-    With `held_since`, the entry of the proposal, the role must have been held from there on and be held now. Without,
-    as for a grant in use, an ordinary change of role takes nothing away; a freeze and a compromised key do.
+    For the proposal `asked`, the role must have been held since then and be held now, and the approval not have lapsed
+    `at` this time. Of a grant in use, an ordinary change of role takes nothing away; a freeze and a compromised key do.
     """
     people: dict[str, Approval] = {}
     for given in approvals:
-        if given.person not in without and _stands(directory, given, label, model, held_since):
+        if (
+            given.person not in without
+            and _stands(directory, given, label)
+            and (asked is None or _counts(directory, given, model, asked, at))
+        ):
             people.setdefault(given.person, given)
     return Tally(
         people=len(people),
@@ -39,13 +44,15 @@ def count(
     )
 
 
-def _stands(directory: Directory, given: Approval, label: int, model: str | None, held_since: int | None) -> bool:
+def _stands(directory: Directory, given: Approval, label: int) -> bool:
     person, credential = directory.people[given.person], directory.credentials[given.credential]
     if person.frozen or person.removed or credential.compromised:
         return False
-    if label >= STRICT_LABEL and (given.backup_eligible or given.software):
-        return False
-    return held_since is None or holds(directory, given.person, given.role, given.team, model=model, since=held_since)
+    return label < STRICT_LABEL or not (given.backup_eligible or given.software)
+
+
+def _counts(directory: Directory, given: Approval, model: str | None, asked: Proposal, at: int) -> bool:
+    return given.until >= at and holds(directory, given.person, given.role, given.team, model=model, since=asked.index)
 
 
 def people_behind(directory: Directory, subject: str) -> frozenset[str]:

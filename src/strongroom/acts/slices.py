@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from strongroom.acts.act import DEPLOYMENT, Said
 from strongroom.acts.fact_attest import live_facts
 from strongroom.directory import find
-from strongroom.directory.state import Device, Directory, Person, Role, Workload
+from strongroom.directory.state import Device, Directory, Person, Workload
 from strongroom.policy.requests import (
     Change,
     Context,
@@ -14,12 +17,12 @@ from strongroom.policy.requests import (
     Principal,
     Resource,
     Tally,
-    Value,
     ZoneSlice,
 )
 from strongroom.terms.ids import kind_of
 
 NOBODY, NO_CHANGE = Tally(), Change()
+NO_FACTS: Mapping[str, int] = MappingProxyType({})
 
 
 def model_of(directory: Directory, target: str) -> str | None:
@@ -45,7 +48,8 @@ def principal(directory: Directory, subject: str, target: str, *, software: bool
         kind, found = "Workload", find.workload(directory, subject)
     else:
         kind, found = "Person", find.person(directory, subject)
-    roles = _applying(found.roles, model_of(directory, target))
+    model = model_of(directory, target)
+    roles = [held for held in found.roles if held.model in {None, model}]
     return Principal(
         type=kind,
         id=subject,
@@ -57,50 +61,38 @@ def principal(directory: Directory, subject: str, target: str, *, software: bool
     )
 
 
-def _applying(roles: tuple[Role, ...], model: str | None) -> list[Role]:
-    return [held for held in roles if held.model in {None, model}]
-
-
 def resource(directory: Directory, target: str, at: int) -> Resource:
     """Return what is acted on."""
     if target == DEPLOYMENT:
         return Resource(type="Deployment", id=directory.deployment)
-    facts = live_facts(directory, target, at)
     match kind_of(target):
         case "model":
-            model = find.model(directory, target)
-            return Resource(type="Model", id=target, attributes={"label": model.label, "frozen": model.frozen})
+            return _seen("Model", target, find.model(directory, target), "label frozen")
         case "version":
             version = find.version(directory, target)
             parent = resource(directory, version.model, at)
-            attributes: dict[str, Value] = {
-                "label": directory.label_of(version),
-                "frozen": False,
-                "tensor_bytes": version.tensor_bytes,
-            }
-            return Resource(type="Version", id=target, attributes=attributes, parent=parent)
+            seen = {"label": directory.label_of(version), "frozen": False, "tensor_bytes": version.tensor_bytes}
+            return Resource(type="Version", id=target, attributes=seen, parent=parent)
         case "attester":
-            attester = find.attester(directory, target)
-            return Resource(type="Attester", id=target, attributes={"frozen": attester.revoked})
+            revoked = find.attester(directory, target).revoked
+            return Resource(type="Attester", id=target, attributes={"frozen": revoked})
         case "device":
             device = device_slice(directory, find.device(directory, target), at)
-            seen: dict[str, Value] = {"exists": True, "frozen": device.frozen, "software": device.software}
-            return Resource(type="Device", id=target, attributes=seen, facts=facts)
+            return _seen("Device", target, device, "exists frozen software", device.facts)
         case "zone":
             zone = zone_slice(directory, target, at)
-            seen = {
-                "exists": True,
-                "frozen": zone.frozen,
-                "ceiling": zone.ceiling,
-                "egress_bytes_per_day": zone.egress_bytes_per_day,
-            }
-            return Resource(type="Zone", id=target, attributes=seen, facts=facts)
+            return _seen("Zone", target, zone, "exists frozen ceiling egress_bytes_per_day", zone.facts)
         case kind:
             who = principal(directory, target, target, software=False, at=at)
-            about: dict[str, Value] = {"frozen": who.frozen, "roles": who.roles, "teams": who.teams}
-            if kind == "person":
-                about["software"] = False
-            return Resource(type=who.type, id=target, attributes=about, facts=facts)
+            names = "frozen roles teams software" if kind == "person" else "frozen roles teams"
+            return _seen(who.type, target, who, names, who.facts)
+
+
+def _seen(
+    kind: str, target: str, thing: object, names: str, facts: Mapping[str, int] = MappingProxyType({})
+) -> Resource:
+    attributes = {name: getattr(thing, name) for name in names.split()}
+    return Resource(type=kind, id=target, attributes=attributes, facts=facts)
 
 
 def device_slice(directory: Directory, device: Device | None, at: int) -> DeviceSlice:
@@ -131,18 +123,6 @@ def zone_slice(directory: Directory, name: str | None, at: int) -> ZoneSlice:
     )
 
 
-def deployment_slice(directory: Directory) -> DeploymentSlice:
-    """Return the deployment."""
-    return DeploymentSlice(
-        id=directory.deployment,
-        frozen=directory.frozen,
-        trial=directory.trial,
-        time_doubted=directory.time_doubted,
-        quorum=directory.quorum,
-        people=directory.people_count,
-    )
-
-
 def context(
     directory: Directory,
     *,
@@ -157,7 +137,14 @@ def context(
 ) -> Context:
     """Return the circumstances of one decision."""
     return Context(
-        deployment=deployment_slice(directory),
+        deployment=DeploymentSlice(
+            id=directory.deployment,
+            frozen=directory.frozen,
+            trial=directory.trial,
+            time_doubted=directory.time_doubted,
+            quorum=directory.quorum,
+            people=len(directory.people),
+        ),
         device=device_slice(directory, device, at),
         zone=zone_slice(directory, zone, at),
         session_age_seconds=session_age_seconds,

@@ -60,4 +60,5 @@ def approval(directory: Directory, move: Move[Voice]) -> Approval:
         path=move.data["path"],
         backup_eligible=credential.backup_eligible,
         software=credential.software,
+        until=move.until,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from strongroom.directory.state import (
@@ -31,48 +31,40 @@ def _find(things: Mapping[str, T], identifier: str, what: str) -> T:
     return found
 
 
+def _present(things: Mapping[str, T], identifier: str, what: str, *gone: str) -> T:
+    found = _find(things, identifier, what)
+    if any(getattr(found, mark) for mark in gone):
+        raise NotFound(f"{what} `{identifier}` is gone: removed, revoked or reported")
+    return found
+
+
 def person(directory: Directory, identifier: str) -> Person:
     """Return a person who is enrolled.
 
     Raises:
-        NotFound: there is none, or not any more.
+        NotFound: there is none, or not any more; likewise below.
     """
-    found = _find(directory.people, identifier, "person")
-    if found.removed:
-        raise NotFound(f"person `{identifier}` was removed")
-    return found
+    return _present(directory.people, identifier, "person", "removed")
 
 
 def credential(directory: Directory, identifier: str) -> Credential:
     """Return a credential that is in use."""
-    found = _find(directory.credentials, identifier, "credential")
-    if found.removed or found.compromised:
-        raise NotFound(f"credential `{identifier}` was removed, or reported compromised")
-    return found
+    return _present(directory.credentials, identifier, "credential", "removed", "compromised")
 
 
 def device(directory: Directory, identifier: str) -> Device:
     """Return a device that is enrolled."""
-    found = _find(directory.devices, identifier, "device")
-    if found.removed:
-        raise NotFound(f"device `{identifier}` was removed")
-    return found
+    return _present(directory.devices, identifier, "device", "removed")
 
 
 def workload(directory: Directory, identifier: str) -> Workload:
     """Return a workload that is enrolled."""
-    found = _find(directory.workloads, identifier, "workload")
-    if found.removed:
-        raise NotFound(f"workload `{identifier}` was removed")
-    return found
+    return _present(directory.workloads, identifier, "workload", "removed")
 
 
 def attester(directory: Directory, identifier: str) -> Attester:
     """Return an attester that is trusted still."""
-    found = _find(directory.attesters, identifier, "attester")
-    if found.revoked:
-        raise NotFound(f"attester `{identifier}` was revoked")
-    return found
+    return _present(directory.attesters, identifier, "attester", "revoked")
 
 
 def zone(directory: Directory, identifier: str) -> Zone:
@@ -109,23 +101,21 @@ def proposal(directory: Directory, identifier: str) -> Proposal:
 
 def check_subject(directory: Directory, identifier: str) -> None:
     """Refuse an identifier of nothing that is enrolled, whatever its kind."""
-    match kind_of(identifier):
-        case "person":
-            person(directory, identifier)
-        case "device":
-            device(directory, identifier)
-        case "workload":
-            workload(directory, identifier)
-        case "attester":
-            attester(directory, identifier)
-        case "zone":
-            zone(directory, identifier)
-        case "model":
-            model(directory, identifier)
-        case "version":
-            version(directory, identifier)
-        case other:
-            raise NotFound(f"nothing is said of a {other}")
+    finder = _FINDERS.get(kind_of(identifier))
+    if finder is None:
+        raise NotFound(f"nothing is said of `{identifier}`")
+    finder(directory, identifier)
+
+
+_FINDERS: dict[str, Callable[[Directory, str], object]] = {
+    "attester": attester,
+    "device": device,
+    "model": model,
+    "person": person,
+    "version": version,
+    "workload": workload,
+    "zone": zone,
+}
 
 
 def check_new(things: Mapping[str, object], identifier: str) -> None:

@@ -226,6 +226,7 @@ class Approval:
     path: Word
     backup_eligible: bool
     software: bool
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,11 +336,6 @@ class Directory:
     def origin(self) -> str:
         """The origin of the log's checkpoints."""
         return f"{self.deployment}/{self.era}"
-
-    @property
-    def people_count(self) -> int:
-        """How many people are enrolled."""
-        return len(self.people)
 
     def label_of(self, version: Version) -> int:
         """Return the label that holds for `version`: the higher of its own and its model's."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
-from strongroom.directory.state import Attester, Directory
+from strongroom.directory.state import Attester, Directory, made
 from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import Ascending, AttesterId, Digest, Natural, Word
 
@@ -33,12 +33,5 @@ def check(directory: Directory, move: Move[AttesterEnrol]) -> None:
 
 def apply(directory: Directory, move: Move[AttesterEnrol]) -> None:
     body = move.body
-    directory.attesters[body.attester] = Attester(
-        attester=body.attester,
-        public_key=body.key.public_key,
-        kinds=body.kinds,
-        longest_seconds=body.longest_seconds,
-        details=body.details,
-        revoked=False,
-    )
+    directory.attesters[body.attester] = made(Attester, body, public_key=body.key.public_key, revoked=False)
     take_key(directory, body.attester, body.key.public_key)

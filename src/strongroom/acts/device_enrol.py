@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
-from strongroom.directory.state import Device, Directory
+from strongroom.directory.state import Device, Directory, made
 from strongroom.terms.records import DeviceId, PersonId, ZoneId
 
 
@@ -29,14 +29,8 @@ def check(directory: Directory, move: Move[DeviceEnrol]) -> None:
 
 def apply(directory: Directory, move: Move[DeviceEnrol]) -> None:
     body = move.body
-    directory.devices[body.device] = Device(
-        device=body.device,
-        person=body.person,
-        public_key=body.key.public_key,
-        zone=body.zone,
-        software=True,
-        frozen=False,
-        removed=False,
+    directory.devices[body.device] = made(
+        Device, body, public_key=body.key.public_key, software=True, frozen=False, removed=False
     )
     take_key(directory, body.device, body.key.public_key)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from strongroom.directory import find
-from strongroom.directory.state import Acceptance, Credential, Directory
+from strongroom.directory.state import Acceptance, Credential, Directory, made
 from strongroom.statements.envelope import Assertion, Signature
 from strongroom.statements.signatures import possession_message, verify_possession
 from strongroom.statements.webauthn import (
@@ -117,27 +117,10 @@ def touch_of(signature: Signature) -> Assertion:
 
 def credential_key(known: NewCredential | Credential) -> CredentialKey:
     """Return what an assertion of this credential is verified with."""
-    return CredentialKey(
-        credential=known.credential,
-        raw_id=known.raw_id,
-        public_key=known.public_key,
-        software=known.software,
-        backup_eligible=known.backup_eligible,
-        counter=0 if isinstance(known, NewCredential) else known.counter,
-    )
+    return made(CredentialKey, known, counter=0 if isinstance(known, NewCredential) else known.counter)
 
 
 def add_credential(directory: Directory, person: str, new: NewCredential) -> None:
     """Put the credential into the directory."""
-    directory.credentials[new.credential] = Credential(
-        credential=new.credential,
-        person=person,
-        raw_id=new.raw_id,
-        public_key=new.public_key,
-        software=new.software,
-        backup_eligible=new.backup_eligible,
-        counter=new.counter,
-        compromised=False,
-        removed=False,
-    )
+    directory.credentials[new.credential] = made(Credential, new, person=person, compromised=False, removed=False)
     take_key(directory, new.credential, new.public_key)

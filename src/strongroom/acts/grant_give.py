@@ -8,7 +8,7 @@ from typing import Annotated
 from strongroom.acts.act import DAY, Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
-from strongroom.directory.state import Directory, FilePath, Grant
+from strongroom.directory.state import Directory, FilePath, Grant, made
 from strongroom.terms.errors import NotAllowed, Stale
 from strongroom.terms.records import Ascending, DeviceId, Digest, Matches, VersionId, Within, ZoneId
 
@@ -53,17 +53,13 @@ def check(directory: Directory, move: Move[GrantGive]) -> None:
 def apply(directory: Directory, move: Move[GrantGive]) -> None:
     body = move.body
     grant = grant_id(move.id)
-    directory.grants[grant] = Grant(
+    directory.grants[grant] = made(
+        Grant,
+        body,
         grant=grant,
-        subject=body.subject,
-        zone=body.zone,
-        version=body.version,
-        manifest=body.manifest,
         until=move.at + body.seconds,
         proposer=move.by,
         approvals=directory.proposals[move.id].approvals,
-        device=body.device,
-        files=body.files,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from strongroom.acts import labelling
 from strongroom.acts.act import Move
 from strongroom.directory import find
-from strongroom.directory.state import Directory, Model
+from strongroom.directory.state import Directory, Model, made
 from strongroom.terms.records import Digest, Label, ModelId
 
 
@@ -28,12 +28,6 @@ def check(directory: Directory, move: Move[ModelEnrol]) -> None:
 
 def apply(directory: Directory, move: Move[ModelEnrol]) -> None:
     body = move.body
-    directory.models[body.model] = Model(
-        model=body.model,
-        details=body.details,
-        label=body.label,
-        frozen=False,
-        generation=1,
-        public_key=base64.b64decode(move.data["public_key"], validate=True),
-        versions=0,
+    directory.models[body.model] = made(
+        Model, body, frozen=False, generation=1, public_key=base64.b64decode(move.data["public_key"]), versions=0
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential
 from strongroom.directory import find
-from strongroom.directory.state import Directory, Person
+from strongroom.directory.state import Directory, Person, made
 from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import Digest, PersonId
 
@@ -34,8 +34,6 @@ def check(directory: Directory, move: Move[PersonEnrol]) -> None:
 
 def apply(directory: Directory, move: Move[PersonEnrol]) -> None:
     body = move.body
-    directory.people[body.person] = Person(
-        person=body.person, details=body.details, roles=(), frozen=False, removed=False
-    )
+    directory.people[body.person] = made(Person, body, roles=(), frozen=False, removed=False)
     for new in body.credentials:
         add_credential(directory, body.person, new)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from strongroom.acts.act import Move
 from strongroom.directory import find
-from strongroom.directory.state import Directory, Proposal
+from strongroom.directory.state import Directory, Proposal, made
 from strongroom.terms.canonical import Json
 from strongroom.terms.records import Digest, Word
 
@@ -22,15 +22,12 @@ class Propose:
 
 
 def apply(directory: Directory, move: Move[Propose]) -> None:
-    directory.proposals[move.id] = Proposal(
+    directory.proposals[move.id] = made(
+        Proposal,
+        move,
         proposal=move.id,
-        by=move.by,
         act=move.body.act,
         body=move.body.change,
-        digest=move.digest,
-        index=move.index,
-        at=move.at,
-        until=move.until,
         approvals=(),
         rejections=(),
         base=move.body.base,

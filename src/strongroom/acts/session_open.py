@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from strongroom.acts.act import Move
 from strongroom.directory import find
-from strongroom.directory.state import Directory, Session
+from strongroom.directory.state import Directory, Session, made
 from strongroom.statements.signatures import check_p256_point
 from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import DeviceId, P256Point, SessionId
@@ -34,12 +34,6 @@ def check(directory: Directory, move: Move[SessionOpen]) -> None:
 
 def apply(directory: Directory, move: Move[SessionOpen]) -> None:
     body = move.body
-    directory.sessions[body.session] = Session(
-        session=body.session,
-        person=move.by,
-        credential=move.data["credential"],
-        public_key=body.public_key,
-        opened_at=move.at,
-        until=move.until,
-        device=body.device,
+    directory.sessions[body.session] = made(
+        Session, body, person=move.by, credential=move.data["credential"], opened_at=move.at, until=move.until
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from strongroom.acts.act import Move
 from strongroom.directory import find
-from strongroom.directory.state import Directory, Version
+from strongroom.directory.state import Directory, Version, made
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import AlreadyDone, NotFound, Stale
 from strongroom.terms.records import Ascending, Bytes, Count, Digest, ModelId, Natural, SealId, VersionId
@@ -57,21 +57,7 @@ def apply(directory: Directory, move: Move[VersionRegister]) -> None:
     label = max((directory.label_of(directory.versions[one]) for one in body.lineage), default=0)
     directory.models[body.model] = replace(model, versions=model.versions + 1)
     directory.seals[body.seal_id] = body.version
-    directory.versions[body.version] = Version(
-        version=body.version,
-        model=body.model,
-        number=model.versions + 1,
-        manifest=body.manifest,
-        seal_id=body.seal_id,
-        generation=body.generation,
-        wrapped_key=body.wrapped_key,
-        size_bytes=body.size_bytes,
-        tensor_bytes=body.tensor_bytes,
-        label=label,
-        notes=body.notes,
-        lineage=body.lineage,
-        by=move.by,
-    )
+    directory.versions[body.version] = made(Version, body, number=model.versions + 1, label=label, by=move.by)
 
 
 def target(directory: Directory, by: str, body: VersionRegister) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from strongroom.acts.act import Move
 from strongroom.directory import find
-from strongroom.directory.state import Approval, Directory
+from strongroom.directory.state import Approval, Directory, made
 from strongroom.terms.errors import NotAllowed, NotNow, Stale
 from strongroom.terms.records import Digest, StatementId, Word
 
@@ -52,13 +52,6 @@ def holds(directory: Directory, person: str, role: str, team: str, *, model: str
 def approval(directory: Directory, move: Move[Voice]) -> Approval:
     """Return the voice as a proposal keeps it."""
     credential = directory.credentials[move.data["credential"]]
-    return Approval(
-        person=move.by,
-        role=move.body.role,
-        team=move.body.team,
-        credential=credential.credential,
-        path=move.data["path"],
-        backup_eligible=credential.backup_eligible,
-        software=credential.software,
-        until=move.until,
+    return made(
+        Approval, credential, role=move.body.role, team=move.body.team, path=move.data["path"], until=move.until
     )

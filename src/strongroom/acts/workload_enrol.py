@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
-from strongroom.directory.state import Directory, Workload
+from strongroom.directory.state import Directory, Workload, made
 from strongroom.terms.records import Digest, PersonId, WorkloadId, ZoneId
 
 
@@ -31,15 +31,8 @@ def check(directory: Directory, move: Move[WorkloadEnrol]) -> None:
 
 def apply(directory: Directory, move: Move[WorkloadEnrol]) -> None:
     body = move.body
-    directory.workloads[body.workload] = Workload(
-        workload=body.workload,
-        sponsor=body.sponsor,
-        public_key=body.key.public_key,
-        zone=body.zone,
-        details=body.details,
-        roles=(),
-        frozen=False,
-        removed=False,
+    directory.workloads[body.workload] = made(
+        Workload, body, public_key=body.key.public_key, roles=(), frozen=False, removed=False
     )
     take_key(directory, body.workload, body.key.public_key)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.acts.act import Move
-from strongroom.directory.state import Directory, Zone
+from strongroom.directory.state import Directory, Zone, made
 from strongroom.terms.records import Count, Digest, Label, ZoneId
 
 
@@ -21,13 +21,7 @@ class ZoneDefine:
 
 def apply(directory: Directory, move: Move[ZoneDefine]) -> None:
     body, known = move.body, directory.zones.get(move.body.zone)
-    directory.zones[body.zone] = Zone(
-        zone=body.zone,
-        details=body.details,
-        ceiling=body.ceiling,
-        egress_bytes_per_day=body.egress_bytes_per_day,
-        frozen=known is not None and known.frozen,
-    )
+    directory.zones[body.zone] = made(Zone, body, frozen=known is not None and known.frozen)
 
 
 def base(directory: Directory, body: ZoneDefine) -> object:

@@ -7,7 +7,7 @@ only what time alone has ended (sessions, grants, statements past their `until`)
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
@@ -40,6 +40,8 @@ from strongroom.terms.records import (
     parse_record,
     record_json,
 )
+
+T = TypeVar("T")
 
 PRUNE_SECONDS = 600
 PUBLIC_KEY_BYTES = 1216
@@ -355,6 +357,12 @@ def parse_directory(data: bytes) -> Directory:
         NotCanonical, BadRecord: it is none.
     """
     return parse_record(Directory, canonical.parse(data))
+
+
+def made(kind: type[T], source: object, /, **more: Any) -> T:
+    """Return the record of type `kind` that takes from `source` whatever has the same name, and the rest from `more`."""
+    names = {one.name for one in fields(kind)} - more.keys()  # type: ignore[arg-type] # every kind here is a dataclass
+    return kind(**{name: getattr(source, name) for name in names}, **more)
 
 
 def record_digest(record: object) -> str:

@@ -44,22 +44,6 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inclusion:
-    """The proof that entry `index` is in the log of `size`."""
-
-    index: Count
-    size: Natural
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consistency:
-    """The proof that the log of size `old` became that of size `new`."""
-
-    old: Natural
-    new: Natural
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepare:
     """Make a root key, for a founding."""
 
@@ -87,13 +71,11 @@ class Unseal:
     share: Annotated[bytes, Bytes(most=4096)]
 
 
-Request = Status | Act | Entries | Inclusion | Consistency | Prepare | Found | Share | Unseal
+Request = Status | Act | Entries | Prepare | Found | Share | Unseal
 REQUESTS: dict[str, type[Any]] = {
     "status": Status,
     "act": Act,
     "entries": Entries,
-    "inclusion": Inclusion,
-    "consistency": Consistency,
     "prepare": Prepare,
     "found": Found,
     "share": Share,

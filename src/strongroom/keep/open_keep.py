@@ -23,7 +23,7 @@ from strongroom.directory.state import Directory
 from strongroom.journal.port import Kept, Space
 from strongroom.keep import asked
 from strongroom.keep.asked import text_of
-from strongroom.keep.book import Book, Logged, Staged, encode_leaf
+from strongroom.keep.book import Book, Logged, Staged
 from strongroom.keep.clock import Clock
 from strongroom.keep.refusals import RefusalCounter
 from strongroom.keep.release import release as release_key
@@ -56,6 +56,7 @@ class OpenKeep:
         self._refusals = RefusalCounter()
         self._bundle: tuple[object, Bundle] | None = None
         self._at = book.directory.at
+        self._timed = (b"", 0, "")
 
     @property
     def directory(self) -> Directory:
@@ -86,7 +87,10 @@ class OpenKeep:
         note = self.book.journal.note
         if note is None:
             return ""
-        return self.vault.with_time(note, self.directory.origin, self._at).decode("utf-8")
+        if self._timed[:2] != (note, self._at):
+            told = self.vault.with_time(note, self.directory.origin, self._at).decode("utf-8")
+            self._timed = (note, self._at, told)
+        return self._timed[2]
 
     def take(self, request: asked.Request) -> Finish:
         """Decide one request, and stage what it does.
@@ -99,10 +103,6 @@ class OpenKeep:
                 return self._act(request)
             case asked.Entries():
                 return lambda: self._entries(request)
-            case asked.Inclusion():
-                return lambda: _proof(self.book.journal.tree.inclusion_proof(request.index, request.size))
-            case asked.Consistency():
-                return lambda: _proof(self.book.journal.tree.consistency_proof(request.old, request.new))
             case _:
                 raise BadRequest("the keep is open already")
 
@@ -166,7 +166,6 @@ class OpenKeep:
             data=data,
         )
         step = Step(entry=entry, act=act, move=moved)
-        encode_leaf(entry)
         return self.book.stage(step, kept=kept, closing=act.effect is Effect.CLOSES)
 
     def _voted(self, said: Said[Any], staged: Staged) -> Finish:
@@ -292,8 +291,5 @@ def _statement_id(envelope: Envelope) -> str:
 
 
 def _place(logged: Logged) -> dict[str, Json]:
-    return {"index": logged.index, "leaf": text_of(logged.leaf), **_proof(logged.proof)}
-
-
-def _proof(hashes: Sequence[bytes]) -> dict[str, Json]:
-    return {"proof": [text_of(one) for one in hashes]}
+    proof: list[Json] = [text_of(one) for one in logged.proof]
+    return {"index": logged.index, "leaf": text_of(logged.leaf), "proof": proof}

@@ -123,3 +123,9 @@ def test_a_deadline_counts_for_all_questions_together(tmp_path: Path) -> None:
     time.sleep(0.06)
     with pytest.raises(KeepUnavailable, match="has not answered"):
         soon.ask("status")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0", framed(b'{"ok":{}}')[:-1]])
+def test_a_socket_that_closes_early_is_not_waited_for(tmp_path: Path, sent: bytes) -> None:
+    with answering(tmp_path, sent) as path, pytest.raises(KeepUnavailable, match="closed before"):
+        Connection(path, timeout_seconds=2).ask("status")

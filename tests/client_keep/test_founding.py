@@ -31,9 +31,9 @@ from strongroom.client.profile import SOFTWARE, create_profile
 from strongroom.sealing.keys import PublicKey
 from strongroom.statements.words import digest_words
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import NotAllowed, NotCanonical, NotFound, WrongDeployment
+from strongroom.terms.errors import BadAnswer, NotAllowed, NotCanonical, NotFound, WrongDeployment
 from strongroom.terms.ids import new_id
-from tests.client_keep.logs import ROLES, RP_ID, START, ZONE, Clock, Keeper, World, acceptance, drafted, served
+from tests.client_keep.logs import ROLES, RP_ID, START, ZONE, Clock, Keeper, World, acceptance, b64, drafted, served
 
 
 def test_everything_goes_through_files(tmp_path: Path) -> None:
@@ -159,6 +159,21 @@ def test_custodians_unseal_with_shares_that_they_keep(world: World) -> None:
         missing.append(unseal(profile, connection, share, to=key))
     assert missing == [1, 0]
     assert isinstance(key, PublicKey)
+
+
+@pytest.mark.parametrize("missing", [True, "1", None])
+def test_how_many_shares_are_missing_is_a_number_or_nothing_is_known(world: World, missing: object) -> None:
+    connection, ada = Connection(world.socket), world.profiles["Ada"]
+    key, share = unseal_key(connection), fetch_share(ada, connection)
+    world.keeper.lie = lambda request, answer: {**answer, "ok": {"missing": missing}}
+    with pytest.raises(BadAnswer):
+        unseal(ada, connection, share, to=key)
+
+
+def test_a_key_of_another_length_unseals_nothing(world: World) -> None:
+    world.keeper.lie = lambda request, answer: {**answer, "ok": {"unseal_key": b64(bytes(32))}}
+    with pytest.raises(BadAnswer):
+        unseal_key(Connection(world.socket))
 
 
 def test_somebody_new_and_a_program_are_enrolled_from_their_cards(world: World, tmp_path: Path) -> None:

@@ -156,6 +156,14 @@ def test_a_keep_that_has_founded_nothing_has_nothing_to_copy(tmp_path: Path) -> 
         Replica(tmp_path / "copy", "sr1:" + "0" * 64, clock=clock).sync(Connection(socket))
 
 
+def test_an_answer_without_a_checkpoint_shows_nothing(world: World, tmp_path: Path) -> None:
+    ours = replica(world, tmp_path / "copy")
+    ours.sync(Connection(world.socket))
+    world.keeper.lie = lambda request, answer: {"ok": answer["ok"]}
+    with pytest.raises(KeepUnavailable):
+        ours.sync(Connection(world.socket))
+
+
 def test_a_folder_that_others_can_read_is_refused(world: World, tmp_path: Path) -> None:
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy").chmod(0o750)

@@ -228,10 +228,10 @@ def start(path: Path) -> None:
     Server(path, echo, clock=time.monotonic).close()
 
 
-@pytest.mark.parametrize("mode", [0o710, 0o701, 0o750, 0o755, 0o770, 0o777, 0o1777, 0o500])
+@pytest.mark.parametrize("mode", [0o710, 0o701, 0o750, 0o755, 0o770, 0o777, 0o1777])
 def test_a_loose_folder_is_refused(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)
-    with pytest.raises(UnsafePlace, match="0700"):
+    with pytest.raises(UnsafePlace, match="others have rights"):
         start(tmp_path / "keep.sock")
     tmp_path.chmod(0o700)
     start(tmp_path / "keep.sock")

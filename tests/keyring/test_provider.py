@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from strongroom.keyring.provider import CustodianShares, PlainFile, RootProvider
 from strongroom.keyring.root import RootKey
 from strongroom.keyring.shares import parse_share, split_root
 from strongroom.terms.errors import (
-    AccessDenied,
     BadKey,
     NotFound,
     OutputExists,
@@ -173,17 +171,3 @@ def test_a_file_that_holds_anything_else_is_refused_without_a_word_of_it(path: P
     with pytest.raises(BadKey) as caught:
         PlainFile(path).root()
     assert "abab" not in str(caught.value).lower()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be")
-def test_a_file_that_we_may_not_read_is_denied() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "root.key"
-        PlainFile(path).create(ROOT)
-        path.parent.chmod(0o755)
-        os.seteuid(65534)
-        try:
-            with pytest.raises(AccessDenied):
-                PlainFile(path).root()
-        finally:
-            os.seteuid(0)

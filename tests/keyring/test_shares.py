@@ -113,6 +113,7 @@ def test_swapped_words_are_found() -> None:
         " ".join([*WORDS, WORDS[0]]),
         "\ud800",
     ],
+    ids=range(13),
 )
 def test_a_share_that_is_written_otherwise_is_refused_not_mended(text: str) -> None:
     with pytest.raises(BadKey):

@@ -5,5 +5,4 @@
 - `database`: how that database is made and opened, trusting nothing in it
 - `highwater`: the file outside the database that remembers what was signed last
 - `reserve`: the part of the disk that is kept for closing down
-- `private`: folders and files that are nobody else's
 """

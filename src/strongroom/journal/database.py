@@ -17,9 +17,9 @@ from pathlib import Path
 
 import apsw
 
-from strongroom.journal import private
 from strongroom.journal.highwater import Disk
 from strongroom.journal.reserve import BALLAST
+from strongroom.places import private
 from strongroom.terms.errors import (
     AccessDenied,
     JournalBusy,

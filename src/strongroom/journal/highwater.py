@@ -17,7 +17,7 @@ import os
 import struct
 from pathlib import Path
 
-from strongroom.journal import private
+from strongroom.places import private
 from strongroom.terms.errors import LogTampered
 
 SLOT_BYTES = 4096

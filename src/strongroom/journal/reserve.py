@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from strongroom.journal import private
 from strongroom.journal.port import Space
+from strongroom.places import private
 from strongroom.terms.errors import NoSpace
 
 BALLAST = "ballast"

@@ -14,7 +14,6 @@ in nothing: it may be the gateway, compromised.
 from __future__ import annotations
 
 import errno
-import fcntl
 import math
 import os
 import selectors
@@ -29,9 +28,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from strongroom.places import private
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import BadFrame, BadRequest, KeepRunning, NotCanonical, StrongroomError, UnsafePlace
+from strongroom.terms.errors import (
+    BadFrame,
+    BadRequest,
+    JournalBusy,
+    KeepRunning,
+    NotCanonical,
+    StrongroomError,
+    UnsafePlace,
+)
 from strongroom.terms.frames import (
     LARGEST_ANSWER_BYTES,
     LARGEST_REQUEST_BYTES,
@@ -311,21 +319,16 @@ class Server:
 
 def _take_folder(folder: Path) -> int:
     """Return the folder, open and locked, once it is known to be closed to everybody else."""
-    with ExitStack() as stack:
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise UnsafePlace(f"`{folder}` is not a folder of our own: {error.strerror}") from error
-        stack.callback(os.close, descriptor)
-        found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
-            raise UnsafePlace(f"`{folder}` is not a folder of mode 0700 that we own")
+    try:
+        descriptor = private.open_folder(folder)
+    except OSError as error:
+        raise UnsafePlace(f"`{folder}` is not a folder of our own: {error.strerror}") from error
+    try:
         # ORDER: before looking for a stale socket, so that of two keeps that start at once one removes it.
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KeepRunning(f"another keep has `{folder}`") from None
-        stack.pop_all()
+        private.lock(folder, descriptor)
+    except JournalBusy:
+        os.close(descriptor)
+        raise KeepRunning(f"another keep has `{folder}`") from None
     return descriptor
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Protocol
 
 from strongroom.keyring.root import RootKey
 from strongroom.keyring.shares import Share, check_fits, combine
+from strongroom.places import private
 from strongroom.terms.errors import (
-    AccessDenied,
     BadKey,
     NotFound,
     OutputExists,
@@ -83,7 +82,7 @@ class CustodianShares:
 
 
 class PlainFile:
-    """A root key in a file of mode 0600 that we own, in a folder that nobody else can write to."""
+    """A root key in a file of mode 0600, in a folder of mode 0700, both our own."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -93,15 +92,14 @@ class PlainFile:
 
         Raises:
             OutputExists: something is there; it is left alone.
-            UnsafePlace: somebody else can write to the folder.
+            UnsafePlace: somebody else has rights to the folder.
         """
         with self._folder() as folder:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             try:
-                descriptor = os.open(self._path.name, flags, 0o600, dir_fd=folder)
+                file = os.fdopen(private.make_file(self._path.name, folder), "wb")
             except FileExistsError:
                 raise OutputExists(f"`{self._path}` exists", hint="a root key is never overwritten") from None
-            with os.fdopen(descriptor, "wb") as file:
+            with file:
                 file.write(b"STRONGROOM-ROOT-1:" + root.secret.hex().encode("ascii") + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -111,25 +109,16 @@ class PlainFile:
         """Return the root key.
 
         Raises:
-            NotFound, AccessDenied: the file cannot be opened.
+            NotFound: it is not there.
             UnsafePlace: others could read or replace it, or it is no regular file.
             BadKey: it holds something else.
         """
         with self._folder() as folder:
-            # A symlink fails to open; a FIFO opens without waiting and fails as no regular file.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             try:
-                descriptor = os.open(self._path.name, flags, dir_fd=folder)
+                file = os.fdopen(private.open_file(self._path.name, folder), "rb")
             except FileNotFoundError:
                 raise NotFound(f"no root key at `{self._path}`", hint="give the file made when founding") from None
-            except PermissionError as error:
-                raise AccessDenied(f"`{self._path}` cannot be read: {error.strerror}") from error
-            except OSError as error:
-                raise UnsafePlace(f"`{self._path}` is not a file of our own: {error.strerror}") from error
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o177:
-                raise UnsafePlace(f"`{self._path}` is not a file of mode 0600 that we own")
+        with file:
             line = _LINE.match(file.read(_LINE_BYTES + 1))
         if line is None:
             raise BadKey(f"`{self._path}` holds no root key", hint="give the file made when founding")
@@ -139,13 +128,10 @@ class PlainFile:
     def _folder(self) -> Iterator[int]:
         """Yield the folder, open, so that what was checked is what is used."""
         try:
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = private.open_folder(self._path.parent)
         except OSError as error:
             raise UnsafePlace(f"`{self._path.parent}` is not a folder of our own: {error.strerror}") from error
         try:
-            found = os.fstat(folder)
-            if found.st_uid not in {os.geteuid(), 0} or found.st_mode & 0o022:
-                raise UnsafePlace(f"others can write to `{self._path.parent}`")
             yield folder
         finally:
             os.close(folder)

@@ -77,7 +77,7 @@ def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(UnsafePlace):
         open_profile(tmp_path / "home").key()
     (tmp_path / "link").symlink_to(tmp_path / "home")
-    with pytest.raises(UnsafePlace):
+    with pytest.raises(UnsafePlace, match="symlink"):
         open_profile(tmp_path / "link")
 
 

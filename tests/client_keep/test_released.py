@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.errors import (
     AlreadyDone,
     BadName,
+    BadRequest,
     Denied,
     NotAllowed,
     NotFound,
@@ -108,6 +109,13 @@ def test_the_grant_that_lasts_longest_is_used_and_another_may_be_named(vault: Va
     with pytest.raises(NotAllowed):
         find_grant(dan, version)
     assert first.enacted is not None
+
+
+def test_a_machine_that_is_no_device_asks_for_nothing(vault: Vault) -> None:
+    dan = vault.world.session("Dan")
+    dan.profile.who = replace(dan.profile.who, device=None)
+    with pytest.raises(BadRequest, match="not enrolled"):
+        request_access(dan, "acme/atlas@1", 1, "to look")
 
 
 def test_a_grant_for_a_workload_opens_for_it_alone(vault: Vault) -> None:

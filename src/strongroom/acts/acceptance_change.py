@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Acceptance, Directory
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import Natural
+from strongroom.terms.records import Natural, Record
 
 LONGEST_TOLERANCE_SECONDS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptanceChange:
+class AcceptanceChange(Record):
     """The whole of it, as it is to be, and the quorum that policies read."""
 
     acceptance: Acceptance

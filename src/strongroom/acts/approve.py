@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strongroom.acts import voice
 from strongroom.acts.act import Move
@@ -11,7 +11,6 @@ from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(voice.Voice):
     """See `voice`."""
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Person, Role, Workload
-from strongroom.terms.records import Matches, ModelId, Word
+from strongroom.terms.records import Matches, ModelId, Record, Word
 
 Holder = Annotated[str, Matches("(?:person|workload)-[0-9a-f]{32}", "the id of a person or a workload")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assigning:
+class Assigning(Record):
     """A role in a team, for one model or, without `model`, everywhere."""
 
     subject: Holder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from strongroom.acts.act import Move
@@ -10,11 +9,10 @@ from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
 from strongroom.directory.state import Attester, Directory, made
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import Ascending, AttesterId, Digest, Natural, Word
+from strongroom.terms.records import Ascending, AttesterId, Digest, Natural, Record, Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttesterEnrol:
+class AttesterEnrol(Record):
     """`details` is the salted digest of its name."""
 
     attester: AttesterId

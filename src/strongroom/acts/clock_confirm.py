@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
-from strongroom.terms.records import Instant
+from strongroom.terms.records import Instant, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockConfirm:
+class ClockConfirm(Record):
     """`seen_at` is the time that people saw; each approval says by its own time that it still is about that."""
 
     seen_at: Instant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential, credential_key, touch_of
@@ -12,11 +12,10 @@ from strongroom.statements.envelope import Signature
 from strongroom.statements.signatures import possession_message
 from strongroom.statements.webauthn import verify_assertion
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import PersonId
+from strongroom.terms.records import PersonId, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialAdd:
+class CredentialAdd(Record):
     """`touch` is the old key's signature over the new key's possession; left out only where no old key is left."""
 
     person: PersonId

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory
-from strongroom.terms.records import CredentialId, Digest
+from strongroom.terms.records import CredentialId, Digest, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialReport:
+class CredentialReport(Record):
     """Which one, and the salted digest of why."""
 
     credential: CredentialId

@@ -5,7 +5,7 @@ A trial is one person's: it says so for ever, its labels stop at 2, and it never
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strongroom.acts import device_enrol, person_enrol, zone_define
 from strongroom.acts.acceptance_change import check_acceptance
@@ -25,21 +25,19 @@ from strongroom.directory.state import (
 from strongroom.statements.signatures import verify_possession
 from strongroom.statements.statement import FOUNDING
 from strongroom.terms.errors import NotAllowed, NotFound
-from strongroom.terms.records import Digest, Natural, PersonId, Word
+from strongroom.terms.records import Digest, Natural, PersonId, Record, Word
 
 FEWEST_FOUNDERS, MOST_FOUNDERS = 3, 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundingRole:
+class FoundingRole(Record):
     """A role that a founder begins with."""
 
     role: Word
     team: Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Founder:
+class Founder(Record):
     """One of those who found it. Proofs of possession name the deployment `founding`."""
 
     person: PersonId
@@ -49,8 +47,7 @@ class Founder:
     roles: tuple[FoundingRole, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentFound:
+class DeploymentFound(Record):
     """Who, by which rules, and with which keys. `custodians` are the keys that shares of the root key travel to."""
 
     trial: bool

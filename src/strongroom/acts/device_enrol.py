@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
 from strongroom.directory.state import Device, Directory, made
-from strongroom.terms.records import DeviceId, PersonId, ZoneId
+from strongroom.terms.records import DeviceId, PersonId, Record, ZoneId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceEnrol:
+class DeviceEnrol(Record):
     """Its key lies in a file, so that policies may tell it from one in a TPM, which comes later."""
 
     device: DeviceId

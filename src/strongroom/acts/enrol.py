@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from strongroom.directory import find
@@ -17,21 +16,19 @@ from strongroom.statements.webauthn import (
 )
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadSignature, NotAllowed
-from strongroom.terms.records import Bytes, Count, CredentialId, P256Point
+from strongroom.terms.records import Bytes, Count, CredentialId, P256Point, Record
 
 Blob = Annotated[bytes, Bytes(most=8192)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewKey:
+class NewKey(Record):
     """A public key, and the signature that proves that its owner holds the private half."""
 
     public_key: P256Point
     proof: Annotated[bytes, Bytes(most=80)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCredential:
+class NewCredential(Record):
     """A security key, as its registration ceremony gave it: what it says of itself is in the attestation."""
 
     credential: CredentialId

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Fact
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import Count, SubjectId, Word
+from strongroom.terms.records import Count, Record, SubjectId, Word
 
 REPEAT_SECONDS = 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactAttest:
+class FactAttest(Record):
     """`value` is a number; a truth is 1 or 0. It holds until the statement's `until`."""
 
     subject: SubjectId

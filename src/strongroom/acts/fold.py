@@ -79,6 +79,8 @@ def step_of(directory: Directory, entry: Entry) -> Step:
             raise LogTampered(f"an entry of the unknown kind `{entry.kind}`")
         return Step(entry=entry)
     if act.is_proposed:
+        if (proposed := directory.proposals[data["proposal"]].act) != act.name:
+            raise LogTampered(f"an entry `{entry.kind}` for a proposal of `{proposed}`")
         return Step(entry=entry, act=act, move=proposed_move(directory, data["proposal"], at=entry.at, data=data))
     envelope = entry.envelope()
     statement = parse_statement(envelope)

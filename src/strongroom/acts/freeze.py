@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts import freezing
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze(freezing.Freezing):
     """See `freezing`."""
 

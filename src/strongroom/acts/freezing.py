@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from strongroom.acts.act import DEPLOYMENT
 from strongroom.directory import find
 from strongroom.directory.state import Device, Directory, Model, Person, Workload, Zone
 from strongroom.terms.ids import kind_of
-from strongroom.terms.records import Digest, Matches
+from strongroom.terms.records import Digest, Matches, Record
 
 Freezable = Model | Person | Device | Zone | Workload
 Target = Annotated[
@@ -20,8 +20,7 @@ Target = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freezing:
+class Freezing(Record):
     """What, and the salted digest of why."""
 
     target: Target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from strongroom.acts.act import DAY, Move
@@ -10,13 +9,12 @@ from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory, FilePath, Grant, made
 from strongroom.terms.errors import NotAllowed, Stale
-from strongroom.terms.records import Ascending, DeviceId, Digest, Matches, VersionId, Within, ZoneId
+from strongroom.terms.records import Ascending, DeviceId, Digest, Matches, Record, VersionId, Within, ZoneId
 
 Opener = Annotated[str, Matches("(?:person|workload)-[0-9a-f]{32}", "the id of a person or a workload")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantGive:
+class GrantGive(Record):
     """`seconds` count from the enactment. A person's grant names a device, a workload's none; `files` may narrow it."""
 
     subject: Opener

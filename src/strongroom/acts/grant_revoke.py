@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory
-from strongroom.terms.records import Digest, GrantId
+from strongroom.terms.records import Digest, GrantId, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantRevoke:
+class GrantRevoke(Record):
     """Which one, and the salted digest of why."""
 
     grant: GrantId

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts import labelling
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotAllowed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelLower(labelling.Labelling):
     """See `labelling`."""
 

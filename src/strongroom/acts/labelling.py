@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Model, Version
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import Label, Matches
+from strongroom.terms.records import Label, Matches, Record
 
 HIGHEST_IN_TRIAL = 2
 Labelled = Annotated[str, Matches("(?:model|version)-[0-9a-f]{32}", "the id of a model or a version")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labelling:
+class Labelling(Record):
     """A model or version, and the label it is to have: 0 public to 4 critical."""
 
     target: Labelled

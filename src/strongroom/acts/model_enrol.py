@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 
 from strongroom.acts import labelling
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Model, made
-from strongroom.terms.records import Digest, Label, ModelId
+from strongroom.terms.records import Digest, Label, ModelId, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEnrol:
+class ModelEnrol(Record):
     """`details` is the salted digest of its name, `org/name`."""
 
     model: ModelId

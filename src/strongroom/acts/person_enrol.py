@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Person, made
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import Digest, PersonId
+from strongroom.terms.records import Digest, PersonId, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonEnrol:
+class PersonEnrol(Record):
     """`details` is the salted digest of name and contact."""
 
     person: PersonId

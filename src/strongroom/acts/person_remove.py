@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find
 from strongroom.directory.state import Directory
-from strongroom.terms.records import PersonId
+from strongroom.terms.records import PersonId, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonRemove:
+class PersonRemove(Record):
     """Whom."""
 
     person: PersonId

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory, PolicySource
+from strongroom.terms.records import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyChange:
+class PolicyChange(Record):
     """The whole bundle, as it is to be; the quorum that policies read stays or changes with it."""
 
     policies: tuple[PolicySource, ...]
@@ -19,8 +17,7 @@ def apply(directory: Directory, move: Move[PolicyChange]) -> None:
     directory.policies = move.body.policies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policies:
+class Policies(Record):
     """What a change of policy is made for."""
 
     policies: tuple[PolicySource, ...]

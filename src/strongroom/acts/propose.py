@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Proposal, made
 from strongroom.terms.canonical import Json
-from strongroom.terms.records import Digest, Word
+from strongroom.terms.records import Digest, Record, Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Propose:
+class Propose(Record):
     """`act` and `change` are name and body of a row of the table; `base` is the digest of what it changes."""
 
     act: Word

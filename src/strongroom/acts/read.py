@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from strongroom.terms.records import Ascending, Digest
+from strongroom.terms.records import Ascending, Digest, Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(Record):
     """The salted digests of the texts."""
 
     digests: Annotated[tuple[Digest, ...], Ascending()]

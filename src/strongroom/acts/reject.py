@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strongroom.acts import voice
 from strongroom.acts.act import Move
@@ -12,7 +12,6 @@ from strongroom.terms.errors import AlreadyDone
 from strongroom.terms.records import Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(voice.Voice):
     """See `voice`; with the salted digest of the reason."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from strongroom.acts.act import HOUR, Move
@@ -10,14 +9,13 @@ from strongroom.directory import find
 from strongroom.directory.state import Directory, FilePath, PublicKeyBytes
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import NotAllowed, NotNow, Stale
-from strongroom.terms.records import Ascending, Digest, GrantId, VersionId
+from strongroom.terms.records import Ascending, Digest, GrantId, Record, VersionId
 
 LEASE_SECONDS = HOUR
 """What was released may be opened for so long, and no longer than the grant."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(Record):
     """Which version, of which manifest, on which grant; `recipient` is a fresh HPKE public key.
 
     Without `files`, all that the grant gives.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts import assigning
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
@@ -12,7 +10,6 @@ from strongroom.directory.state import Directory, Role
 from strongroom.terms.errors import AlreadyDone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleGive(assigning.Assigning):
     """See `assigning`."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts import assigning
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
@@ -11,7 +9,6 @@ from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotFound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleTake(assigning.Assigning):
     """See `assigning`."""
 

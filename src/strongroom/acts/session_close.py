@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotFound
-from strongroom.terms.records import SessionId
+from strongroom.terms.records import Record, SessionId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionClose:
+class SessionClose(Record):
     """Which session."""
 
     session: SessionId

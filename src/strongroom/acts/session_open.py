@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Session, made
 from strongroom.statements.signatures import check_p256_point
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import DeviceId, P256Point, SessionId
+from strongroom.terms.records import DeviceId, P256Point, Record, SessionId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOpen:
+class SessionOpen(Record):
     """Without a device it is a browser's: it may read and propose, never open, seal or attest."""
 
     session: SessionId

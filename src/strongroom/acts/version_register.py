@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from strongroom.acts.act import Move
@@ -10,13 +10,12 @@ from strongroom.directory import find
 from strongroom.directory.state import Directory, Version, made
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import AlreadyDone, NotFound, Stale
-from strongroom.terms.records import Ascending, Bytes, Count, Digest, ModelId, Natural, SealId, VersionId
+from strongroom.terms.records import Ascending, Bytes, Count, Digest, ModelId, Natural, Record, SealId, VersionId
 
 HEADER_BYTES = 74
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRegister:
+class VersionRegister(Record):
     """What the sealer got from sealing. `header` is that of the manifest's sealed part; the keep tries its key on it.
 
     `notes` is the salted digest of private notes, `lineage` the versions that this one was made from.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Approval, Directory, made
 from strongroom.terms.errors import NotAllowed, NotNow, Stale
-from strongroom.terms.records import Digest, StatementId, Word
+from strongroom.terms.records import Digest, Record, StatementId, Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
+class Voice(Record):
     """`digest` names the exact proposal; the voice counts in this role of this team, and in no other."""
 
     proposal: StatementId

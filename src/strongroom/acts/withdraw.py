@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotAllowed
-from strongroom.terms.records import StatementId
+from strongroom.terms.records import Record, StatementId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
+class Withdraw(Record):
     """Which proposal."""
 
     proposal: StatementId

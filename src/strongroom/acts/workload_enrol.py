@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Workload, made
-from strongroom.terms.records import Digest, PersonId, WorkloadId, ZoneId
+from strongroom.terms.records import Digest, PersonId, Record, WorkloadId, ZoneId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadEnrol:
+class WorkloadEnrol(Record):
     """`details` is the salted digest of its name."""
 
     workload: WorkloadId

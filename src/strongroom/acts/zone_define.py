@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory, Zone, made
-from strongroom.terms.records import Count, Digest, Label, ZoneId
+from strongroom.terms.records import Count, Digest, Label, Record, ZoneId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneDefine:
+class ZoneDefine(Record):
     """A new zone, or a new word about one that is there. `details` is the salted digest of its name."""
 
     zone: ZoneId

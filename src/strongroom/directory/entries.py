@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strongroom.statements.envelope import Envelope, parse_envelope
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
-from strongroom.terms.records import Instant, Word, parse_record, record_json
+from strongroom.terms.records import Instant, Record, Word, parse_record, record_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Record):
     """`kind` is a word of the table of acts, as `key.released`; `statement` the envelope of whoever caused it."""
 
     at: Instant

@@ -29,6 +29,7 @@ from strongroom.terms.records import (
     Natural,
     P256Point,
     PersonId,
+    Record,
     SealId,
     SessionId,
     StatementId,
@@ -56,16 +57,14 @@ PublicKeyBytes = Annotated[bytes, Bytes(PUBLIC_KEY_BYTES)]
 VerifierKeyText = Annotated[str, Matches("[!-~]{10,300}", "a verifier key")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySource:
+class PolicySource(Record):
     """One file of the policy bundle."""
 
     name: FileName
     text: PolicyText
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class Acceptance(Record):
     """What the keep accepts: directory state, never a settings file."""
 
     rp_id: Host
@@ -77,8 +76,7 @@ class Acceptance:
     witnesses: tuple[VerifierKeyText, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepKeys:
+class KeepKeys(Record):
     """The public halves of what the root key yields: signing the log, answers, and the time beside a checkpoint."""
 
     log: Ed25519Key
@@ -86,8 +84,7 @@ class KeepKeys:
     time: Ed25519Key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
+class Role(Record):
     """One role somebody holds: everywhere, or for one model. `since` is the entry that gave it."""
 
     role: Word
@@ -96,8 +93,7 @@ class Role:
     model: ModelId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Record):
     """Somebody. `details` is the salted digest of their name and contact."""
 
     person: PersonId
@@ -107,8 +103,7 @@ class Person:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(Record):
     """A security key of one person. A compromised one takes the approvals it gave with it."""
 
     credential: CredentialId
@@ -122,8 +117,7 @@ class Credential:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class Device(Record):
     """A machine of one person, with a key of its own, in one zone."""
 
     device: DeviceId
@@ -135,8 +129,7 @@ class Device:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class Workload(Record):
     """A program with a key of its own, such as a training job; a person answers for it."""
 
     workload: WorkloadId
@@ -149,8 +142,7 @@ class Workload:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attester:
+class Attester(Record):
     """Whoever may say facts of these kinds, each for at most so long."""
 
     attester: AttesterId
@@ -161,8 +153,7 @@ class Attester:
     revoked: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zone:
+class Zone(Record):
     """A place where things run. `ceiling` is the highest label that may be opened there."""
 
     zone: ZoneId
@@ -172,8 +163,7 @@ class Zone:
     frozen: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Record):
     """A model: its label, and the public key that its versions are sealed to."""
 
     model: ModelId
@@ -185,8 +175,7 @@ class Model:
     versions: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(Record):
     """A sealed version: it exists because the log says so. `label` is its own; the model's holds as well."""
 
     version: VersionId
@@ -204,8 +193,7 @@ class Version:
     by: SubjectId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(Record):
     """An hour at most, for a key that stays on its device. Without a device it reads and proposes, nothing more."""
 
     session: SessionId
@@ -217,8 +205,7 @@ class Session:
     device: DeviceId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Record):
     """One person's voice for one proposal, given in one role of one team."""
 
     person: PersonId
@@ -231,8 +218,7 @@ class Approval:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Record):
     """What somebody asks for. `digest` names the exact statement; `index` is its entry."""
 
     proposal: StatementId
@@ -248,8 +234,7 @@ class Proposal:
     base: Digest | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Record):
     """A time-boxed right to open one version, and the approvals that it stands on."""
 
     grant: GrantId
@@ -264,8 +249,7 @@ class Grant:
     files: Annotated[tuple[FilePath, ...], Ascending()] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Record):
     """What one attester says, as a number (a truth is 1 or 0), until when."""
 
     value: Count
@@ -273,8 +257,7 @@ class Fact:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Record):
     """A statement that was taken: its digest and its entry."""
 
     digest: Digest
@@ -360,7 +343,7 @@ def parse_directory(data: bytes) -> Directory:
 
 
 def made(kind: type[T], source: object, /, **more: Any) -> T:
-    """Return the record of type `kind` that takes from `source` whatever has the same name, and the rest from `more`."""
+    """Return the record of type `kind` that takes what has the same name from `source`, and the rest from `more`."""
     names = {one.name for one in fields(kind)} - more.keys()  # type: ignore[arg-type] # every kind here is a dataclass
     return kind(**{name: getattr(source, name) for name in names}, **more)
 

@@ -3,68 +3,59 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import BadRequest
-from strongroom.terms.records import Bytes, Count, Matches, Natural, PersonId, parse_record
+from strongroom.terms.records import Bytes, Count, Matches, Natural, PersonId, Record, parse_record
 
 Salt = Annotated[str, Matches("[0-9a-f]{32}", "32 hexadecimal digits")]
 Text = Annotated[str, Matches("(?s:.{0,4096})", "a text of at most 4,096 characters")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class Detail(Record):
     """A text whose salted digest a statement names."""
 
     salt: Salt
     text: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Record):
     """How the keep is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Act(Record):
     """Something of the table of acts, said in an envelope."""
 
     statement: Json
     details: tuple[Detail, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entries:
+class Entries(Record):
     """Entries of the log, from `start`."""
 
     start: Count
     count: Natural
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepare:
+class Prepare(Record):
     """Make a root key, for a founding."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Record):
     """Found the deployment."""
 
     statement: Json
     details: tuple[Detail, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(Record):
     """A custodian's share, wrapped to the key that the genesis names for them."""
 
     person: PersonId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unseal:
+class Unseal(Record):
     """A custodian's share, wrapped to the keep's key of this start."""
 
     person: PersonId

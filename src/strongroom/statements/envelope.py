@@ -9,14 +9,13 @@ What is signed is the pre-authentication encoding of type and payload (`pae`). N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadRecord, BadSignature, UnknownFormat
 from strongroom.terms.ids import KINDS
-from strongroom.terms.records import Bytes, Matches, parse_record, record_json
+from strongroom.terms.records import Bytes, Matches, Record, parse_record, record_json
 
 PAYLOAD_TYPE = "application/vnd.strongroom.statement+json"
 LARGEST_PAYLOAD_BYTES = 1 << 19
@@ -25,16 +24,14 @@ MOST_SIGNATURES = 16
 KeyId = Annotated[str, Matches(rf"keep|(?:{'|'.join(KINDS)})-[0-9a-f]{{32}}", "the id of who holds a key, or `keep`")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
+class Assertion(Record):
     """What a security key signed beside the challenge: bytes as they came, not yet looked at."""
 
     authenticator_data: Annotated[bytes, Bytes(most=1024)]
     client_data: Annotated[bytes, Bytes(most=4096)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(Record):
     """One signature: by the key of `keyid` over the `pae`, or with `webauthn` over what that module describes.
 
     ES256 in DER, or 64 bytes of Ed25519.
@@ -45,8 +42,7 @@ class Signature:
     webauthn: Assertion | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Record):
     """A payload of at most 512 KiB, and 1 to 16 signatures by different keys."""
 
     payload: Annotated[bytes, Bytes(most=LARGEST_PAYLOAD_BYTES)]

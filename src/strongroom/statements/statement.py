@@ -8,14 +8,14 @@ The body's fields belong to the kind. A kind that is not known is refused, and s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from strongroom.statements.envelope import Envelope
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.ids import KINDS
-from strongroom.terms.records import Instant, Matches, Natural, StatementId, parse_record, record_json
+from strongroom.terms.records import Instant, Matches, Natural, Record, StatementId, parse_record, record_json
 
 FOUNDING = "founding"
 """The deployment that a genesis names, since its own name is the digest of the entry that holds it."""
@@ -27,8 +27,7 @@ By = Annotated[str, Matches(rf"{KEEP}|(?:{'|'.join(KINDS)})-[0-9a-f]{{32}}", "an
 Where = Annotated[str, Matches(f"{FOUNDING}|sr1:[0-9a-f]{{64}}", "the name of a deployment")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Record):
     """What an envelope's payload says. `body` is JSON until its kind has parsed it. Times are seconds since 1970."""
 
     at: Instant
@@ -51,4 +50,13 @@ def parse_statement(envelope: Envelope) -> Statement:
     Raises:
         NotCanonical, BadRecord: the payload is not the one encoding of a statement.
     """
-    return parse_record(Statement, canonical.parse(envelope.payload))
+    return _parsed(envelope.payload)
+
+
+@lru_cache(maxsize=256)
+def _parsed(payload: bytes) -> Statement:
+    """Parse once what is looked at on its way in, when it is admitted and when it is answered.
+
+    INVARIANT: one value for all of them, so nobody changes a body.
+    """
+    return parse_record(Statement, canonical.parse(payload))

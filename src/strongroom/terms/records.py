@@ -3,8 +3,7 @@
 A record's fields are its format: every one must be there, none besides, each of the type and within the bounds that
 its annotation states. A field that may be `None` is left out when it is. Used for whatever is signed, logged or kept.
 
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class Freeze:
+    class Freeze(Record):
         target: Target                       another record
         reason: Digest                       Annotated[str, Matches(...)]
         files: Annotated[tuple[Path, ...], Ascending()] | None = None
@@ -19,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
 from strongroom.terms.canonical import LARGEST_INTEGER, Json
 from strongroom.terms.errors import BadRecord
@@ -30,6 +29,20 @@ Parser = Callable[[Any, str], Any]
 
 MOST_ITEMS = 10_000
 SLACK_CHARACTERS = 200
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class _RecordType(type):
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _RecordType:
+        made = super().__new__(cls, name, bases, namespace)
+        # Slots make the class anew: the second time round it has them.
+        return made if "__slots__" in namespace else dataclass(frozen=True, slots=True, kw_only=True)(made)
+
+
+class Record(metaclass=_RecordType):
+    """A frozen dataclass with slots, whose fields go by name."""
+
+    __slots__ = ()
 
 
 class Matches:

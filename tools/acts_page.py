@@ -38,7 +38,7 @@ EVENT_HELP = {
     "refused": "somebody's statement, well signed, was refused: whose, for which act, with which error",
     "refusals.counted": "how many more refusals of somebody a minute had than the ten that are entries",
     "snapshot.taken": "the digest of the directory as it was before this entry; a start may begin from there",
-    "clock.doubted": "the clock leapt, ran behind the log, or a day had no entry: nothing opens until people confirm it",
+    "clock.doubted": "the clock leapt, ran behind the log, or a day had no entry: nothing opens until confirmed",
 }
 
 TITLES = {ANYTHING: "anything", FREEZABLE: "whatever can be frozen"}

@@ -90,9 +90,14 @@ class Speaker(ABC):
     def sign(self, act: Act[Any], statement: Statement) -> Envelope:
         """Return the statement, signed as `act` wants it."""
 
-    @abstractmethod
     def learn(self, identifiers: Iterable[str] = (), digests: Iterable[str] = ()) -> None:
-        """Get the names of `identifiers`, and the texts of `digests`, if they can be had; each proves itself."""
+        """Read texts from the keep. What does not fit its digest stays unknown."""
+        named = {found for one in identifiers if (found := details_of(self.directory, one)) is not None}
+        wanted = self.deployment.names.missing(named | set(digests))
+        for first in range(0, len(wanted), MOST_DIGESTS):
+            body = read.Read(digests=tuple(wanted[first : first + MOST_DIGESTS]))
+            answer = self.deployment.ask(self.sign(act_named("read"), self.statement(act_named("read"), body)))
+            self.deployment.names.add(_texts(answer.ok.get("answer")))
 
 
 class Session(Speaker):
@@ -128,15 +133,6 @@ class Session(Speaker):
         rp_id = self.directory.acceptance.rp_id
         return sign_with_security_key(statement, security_key, rp_id=rp_id, credentials=self.profile.credentials)
 
-    def learn(self, identifiers: Iterable[str] = (), digests: Iterable[str] = ()) -> None:
-        """Read texts from the keep. What does not fit its digest stays unknown."""
-        named = {found for one in identifiers if (found := details_of(self.directory, one)) is not None}
-        wanted = self.deployment.names.missing(named | set(digests))
-        for first in range(0, len(wanted), MOST_DIGESTS):
-            body = read.Read(digests=tuple(wanted[first : first + MOST_DIGESTS]))
-            answer = self.deployment.ask(self.sign(act_named("read"), self.statement(act_named("read"), body)))
-            self.deployment.names.add(_texts(answer.ok.get("answer")))
-
     def logout(self) -> None:
         """End the session in the log, and forget its key, whatever the keep says."""
         try:
@@ -157,8 +153,9 @@ class Program(Speaker):
         return enveloped(statement, sign_with_key(statement, self.subject, self.profile.key()))
 
     def learn(self, identifiers: Iterable[str] = (), digests: Iterable[str] = ()) -> None:
-        """Do nothing: a program reads no names, and knows those that its profile was given."""
-        del identifiers, digests
+        """Read texts from the keep, as a workload; an attester knows what its profile was given."""
+        if self.subject.startswith("workload-"):
+            super().learn(identifiers, digests)
 
 
 def connect(profile: Profile, *, clock: Clock = time.time, timeout_seconds: float = 30.0) -> Deployment:

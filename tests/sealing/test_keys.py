@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strongroom.sealing.key_texts import parse_identity, parse_public_key
 from strongroom.sealing.keys import (
     SUITE,
     Binding,
@@ -21,8 +22,6 @@ from strongroom.sealing.keys import (
     PublicKey,
     file_key,
     manifest_key,
-    parse_identity,
-    parse_public_key,
     released_file_keys,
     unwrap_with,
     wrap_to,

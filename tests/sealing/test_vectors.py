@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from strongroom.sealing.floe import Decryptor, Encryptor, Parameters, decrypt_into
-from strongroom.sealing.keys import FileKeys, Identity, parse_identity
+from strongroom.sealing.key_texts import parse_identity
+from strongroom.sealing.keys import FileKeys, Identity
 from strongroom.sealing.manifest import (
     Contents,
     Manifest,

@@ -10,7 +10,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from strongroom.sealing.keys import SEED_BYTES, Identity, PublicKey, parse_identity, parse_public_key
+from strongroom.sealing.key_texts import parse_identity, parse_public_key
+from strongroom.sealing.keys import SEED_BYTES, Identity, PublicKey
 from strongroom.terms.errors import AccessDenied, BadKey, BadRequest, NotFound, OutputExists, StoreUnavailable
 
 _LONGEST_FILE_BYTES = 8192

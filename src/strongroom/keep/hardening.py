@@ -1,8 +1,8 @@
-"""Hardening: what the keep does to its own process before it holds a key, and what `doctor` says of it.
+"""Hardening: what the keep does to its own process before it holds a key.
 
 - no core dump, and not dumpable: another process of the same user can neither trace it nor read its memory
 - no new privileges, files of mode 0600, no descriptor that whoever started it left open
-- memory kept out of swap where the limit on locked memory allows; otherwise `report` says so
+- memory kept out of swap where the limit on locked memory allows; `strongroom doctor` says whether there is swap
 
 ORDER: after `exec` and after any change of user, for both make a process dumpable again; before the first key.
 The environment works on a process before its first line runs, so it is made for the `exec`, not mended after it.
@@ -14,14 +14,10 @@ import ctypes
 import os
 import re
 import resource
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
-from strongroom.terms.canonical import Json
 from strongroom.terms.errors import NotHardened
-
-LIBRARY_FLOORS = {"sqlite": (3, 51, 3)}
-"""Older SQLite can corrupt a WAL that is shared."""
 
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 38, 39
@@ -29,11 +25,6 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _CAP_IPC_LOCK = 14
 _libc = ctypes.CDLL(None)
 _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-
-
-def minimal_environment() -> dict[str, str]:
-    """Return the whole environment that the keep is started with: no proxy, `LD_…` or `PYTHON…` of anybody's."""
-    return {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 
 def harden(keep_open: Collection[int] = ()) -> None:
@@ -69,25 +60,6 @@ def check_hardened() -> None:
         raise NotHardened("the keep cannot protect its keys: " + ", ".join(missing))
 
 
-def report(versions: Mapping[str, str]) -> dict[str, Json]:
-    """Return what holds for this process and machine, for `doctor`.
-
-    `versions` are those of the libraries that have a floor, by name; one that is not told counts as too old.
-    `ptrace_scope` is None where the kernel has no such setting.
-    """
-    old = [name for name, floor in LIBRARY_FLOORS.items() if _numbers(versions.get(name, "")) < floor]
-    return {
-        "core_limit_bytes": resource.getrlimit(resource.RLIMIT_CORE)[1],
-        "dumpable": _prctl(_PR_GET_DUMPABLE, 0) != 0,
-        "libraries_too_old": old,
-        "memory_locked": _status("VmLck") not in {"", "0 kB"},
-        "no_new_privileges": _prctl(_PR_GET_NO_NEW_PRIVS, 0) == 1,
-        "ptrace_scope": _ptrace_scope(),
-        "swap": len(Path("/proc/swaps").read_text(encoding="utf-8").splitlines()) > 1,
-        "umask": _status("Umask"),
-    }
-
-
 def _prctl(option: int, value: int) -> int:
     answer: int = _libc.prctl(option, value, 0, 0, 0)
     return answer
@@ -112,14 +84,3 @@ def _may_lock_memory() -> bool:
 def _status(field: str) -> str:
     found = re.search(rf"^{field}:\s*(.*)$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
     return found[1] if found else ""
-
-
-def _ptrace_scope() -> int | None:
-    try:
-        return int(Path("/proc/sys/kernel/yama/ptrace_scope").read_text(encoding="ascii"))
-    except FileNotFoundError:
-        return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(digits) for digits in re.findall(r"[0-9]+", version)[:3])

@@ -40,9 +40,10 @@ SUITE = "HPKE/MLKEM768_X25519/HKDF_SHA256/AES_256_GCM"
 STANDALONE = "standalone"
 """The deployment of what is sealed outside any deployment."""
 
-_PUBLIC_PREFIX = "strongroom-public-1:"
-_IDENTITY_PREFIX = "STRONGROOM-IDENTITY-1:"
-_MLKEM_PUBLIC_BYTES, _X25519_BYTES = 1184, 32
+PUBLIC_PREFIX = "strongroom-public-1:"
+IDENTITY_PREFIX = "STRONGROOM-IDENTITY-1:"
+PUBLIC_KEY_BYTES = 1216
+_MLKEM_PUBLIC_BYTES = 1184
 _hpke = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -76,7 +77,7 @@ class PublicKey:
     raw: bytes
 
     def __str__(self) -> str:
-        return _PUBLIC_PREFIX + _to_text(self.raw)
+        return PUBLIC_PREFIX + key_text(self.raw)
 
     def digest(self) -> str:
         """Return the digest that names this key in a manifest."""
@@ -103,7 +104,7 @@ class Identity:
 
     def encode(self) -> str:
         """Return the identity as one line of text: a secret."""
-        return _IDENTITY_PREFIX + _to_text(self.seed)
+        return IDENTITY_PREFIX + key_text(self.seed)
 
     def public_key(self) -> PublicKey:
         """Return the public half."""
@@ -202,7 +203,7 @@ def wrap_to(public_key: PublicKey, secret: bytes, info: bytes) -> bytes:
         BadKey: the key holds a point of low order.
     """
     try:
-        return _hpke.encrypt(secret, _hpke_public(public_key.raw), info=info)
+        return _hpke.encrypt(secret, hpke_public(public_key.raw), info=info)
     except ValueError as error:
         raise BadKey("nothing can be sealed to this public key") from error
 
@@ -217,27 +218,6 @@ def unwrap_with(identity: Identity, wrapped: bytes, info: bytes) -> bytes:
         return _hpke.decrypt(wrapped, MLKEM768X25519PrivateKey(*_private_keys(identity.seed)), info=info)
     except (InvalidTag, ValueError) as error:
         raise WrongKey("this identity does not open what was wrapped") from error
-
-
-def parse_public_key(text: str) -> PublicKey:
-    """Return the public key that `text` encodes.
-
-    Raises:
-        BadKey: another prefix, length, alphabet, or a point that is no key.
-    """
-    raw = _from_text(text, _PUBLIC_PREFIX, "public key")
-    if len(raw) != _MLKEM_PUBLIC_BYTES + _X25519_BYTES:
-        raise BadKey("a public key of the wrong length")
-    try:
-        _hpke_public(raw)
-    except ValueError as error:
-        raise BadKey("not a public key of this kind") from error
-    return PublicKey(raw)
-
-
-def parse_identity(text: str) -> Identity:
-    """Return the identity that `text` encodes; the message of a `BadKey` never holds any of it."""
-    return Identity(_from_text(text, _IDENTITY_PREFIX, "identity"))
 
 
 def _aad(seal_id: str, kind: str, path: str) -> bytes:
@@ -255,25 +235,14 @@ def _private_keys(seed: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
     return MLKEM768PrivateKey.from_seed_bytes(mlkem), X25519PrivateKey.from_private_bytes(x25519)
 
 
-def _hpke_public(raw: bytes) -> MLKEM768X25519PublicKey:
+def hpke_public(raw: bytes) -> MLKEM768X25519PublicKey:
+    """Return a public key as the library has it; a `ValueError` where it is none."""
     return MLKEM768X25519PublicKey(
         MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES]),
         X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:]),
     )
 
 
-def _to_text(raw: bytes) -> str:
+def key_text(raw: bytes) -> str:
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
-
-
-def _from_text(text: str, prefix: str, what: str) -> bytes:
-    body = text.removeprefix(prefix)
-    if body == text:
-        raise BadKey(f"not a Strongroom {what}: it does not start with `{prefix}`")
-    try:
-        raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-    except ValueError as error:
-        raise BadKey(f"a {what} that is not base64url") from error
-    if _to_text(raw) != body:
-        raise BadKey(f"a {what} that is not canonical base64url")
-    return raw

@@ -145,5 +145,5 @@ def _first(body: B, at: int) -> Move[B]:
     return Move(by="", id="", body=body, digest="", at=at, until=at, index=0)
 
 
-def check(directory: Directory, move: Move[DeploymentFound]) -> None:
+def apply(directory: Directory, move: Move[DeploymentFound]) -> None:
     raise NotAllowed("a deployment is founded once")

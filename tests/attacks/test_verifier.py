@@ -47,10 +47,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         yield story
 
 
+HONEST: set[bytes] = set()
+"""Logs that were seen to be valid."""
+
+
 def assert_found(forger: Forger, index: int, why: str) -> None:
     """See the forgery found at `index`, and nothing before it."""
-    if index == len(forger.leaves) - 1 > 0:
+    if index == len(forger.leaves) - 1 > 0 and (before := b"".join(forger.leaves[:index])) not in HONEST:
         forger.cut(index).verify()
+        HONEST.add(before)
     with pytest.raises(EntryForged, match=why) as found:
         forger.verify()
     assert (found.value.entry, found.value.exit_code) == (index, 6)

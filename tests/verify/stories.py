@@ -27,7 +27,8 @@ from strongroom.client.session import Session
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory, PolicySource
 from strongroom.objects import open_store
-from strongroom.policy.bundle import CEDAR_VERSION, PolicyFile, bundle_digest
+from strongroom.policy.bundle import CEDAR_VERSION, bundle_digest
+from strongroom.policy.source import PolicyFile
 from strongroom.statements.envelope import Envelope
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import Denied
@@ -179,8 +180,9 @@ def told(folder: Path) -> Iterator[Story]:
         freeze(world.session("Ada"), model, "somebody is at it")
         with pytest.raises(Denied):
             open_through_keep(world.session("Dan"), made.version, store)
-        world.keeper.stop()
-        world.keeper.start()
+        keeper: Any = world.keeper
+        keeper.stop()
+        keeper.start()
         assert unseal_again(world) == 0
         log_key, time_key = keys_of(world)
         yield Story(world=world, forger=Forger(world, log_key, time_key, leaves_of(world)), model=model, made=made)

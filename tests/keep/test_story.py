@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,9 @@ def test_a_keep_that_starts_again_is_sealed_until_custodians_unseal_it(world: Wo
     world.model()
     before = world.keeper.directory.encode()
     shares(world)
-    world.keeper.stop()
-    world.keeper.start()
+    keeper: Any = world.keeper
+    keeper.stop()
+    keeper.start()
     with pytest.raises(KeepSealed):
         world.connect("Ada").sync()
     assert unseal_again(world) == 0

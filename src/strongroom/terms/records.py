@@ -33,8 +33,8 @@ SLACK_CHARACTERS = 200
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class _RecordType(type):
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _RecordType:
-        made = super().__new__(cls, name, bases, namespace)
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        made: Any = super().__new__(cls, name, bases, namespace)
         # Slots make the class anew: the second time round it has them.
         return made if "__slots__" in namespace else dataclass(frozen=True, slots=True, kw_only=True)(made)
 
@@ -107,21 +107,23 @@ def parse_record(kind: type[T], value: Json) -> T:
     Raises:
         BadRecord: a field is missing, unknown, of another type or out of bounds; the message names it.
     """
-    record: T = _record_parser(kind)(value, "")
+    of_kind: Any = kind
+    record: T = _record_parser(of_kind)(value, "")
     return record
 
 
 def record_json(record: Any) -> dict[str, Json]:
     """Return the JSON of a record."""
     found: dict[str, Json] = {}
-    for name in _field_names(type(record)):
+    kind: Any = type(record)
+    for name in _field_names(kind):
         if (value := getattr(record, name)) is not None:
             found[name] = _to_json(value)
     return found
 
 
 @cache
-def _field_names(kind: type[Any]) -> tuple[str, ...]:
+def _field_names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
@@ -140,7 +142,7 @@ def _to_json(value: Any) -> Json:
 
 
 @cache
-def _record_parser(kind: type[Any]) -> Parser:
+def _record_parser(kind: Any) -> Parser:
     hints = get_type_hints(kind, include_extras=True)
     parsers = {field.name: _parser(hints[field.name]) for field in fields(kind)}
     optional = {name for name in parsers if type(None) in get_args(hints[name])}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from strongroom.acts.session_open import SessionOpen
 from strongroom.acts.table import act_named
 from strongroom.acts.thaw import Thaw
 from strongroom.acts.version_register import VersionRegister
+from strongroom.client.connection import Connection
+from strongroom.client.founding import unseal, unseal_key
 from strongroom.client.say import enveloped, sign_with_key
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import record_digest
@@ -32,12 +35,12 @@ from strongroom.statements.envelope import Envelope
 from strongroom.statements.signatures import point_of
 from strongroom.statements.statement import Statement, parse_statement
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadSignature, EntryForged, LogTampered, StrongroomError
+from strongroom.terms.errors import BadSignature, EntryForged, LogTampered, StrongroomError, WrongShare
 from strongroom.terms.ids import new_id
 from strongroom.terms.records import parse_record, record_json
 from strongroom.verify.log import LogVerifier
 from tests.client_keep.logs import World
-from tests.keep.world import founded_keep
+from tests.keep.world import founded_keep, shares
 from tests.verify.stories import Forger, Story, keys_of, leaves_of, told
 
 
@@ -544,6 +547,22 @@ def test_a_keep_that_too_few_unsealed(story: Story, names: list[str], why: str) 
     forger = before_the_freeze(story)
     by: list[Any] = [story.world.person(name) for name in names]
     assert_found(forger, forger.write("keep.unsealed", {"by": by, "code": random_digest()}), why)
+
+
+def test_one_custodian_with_the_shares_of_two_does_not_unseal_the_keep(tmp_path: Path) -> None:
+    """Or else an honest keep would write an entry that is refused here."""
+    with founded_keep(tmp_path) as world:
+        words = shares(world)
+        keeper: Any = world.keeper
+        keeper.stop()
+        keeper.start()
+        connection, ada = Connection(world.socket), world.profiles["Ada"]
+        to = unseal_key(connection)
+        assert unseal(ada, connection, words["Ada"], to=to) == 1
+        with pytest.raises(WrongShare, match="takes another custodian"):
+            unseal(ada, connection, words["Ben"], to=to)
+        assert unseal(world.profiles["Ben"], connection, words["Ben"], to=to) == 0
+        Forger(world, *keys_of(world), leaves_of(world)).verify(world.deployment)
 
 
 # --- order and time ----------------------------------------------------------------------------------

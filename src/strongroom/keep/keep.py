@@ -210,6 +210,8 @@ class Keep:
         directory = book.directory
         if request.person not in directory.custodians or self._shares is None:
             raise NotFound(f"`{request.person}` is no custodian")
+        if request.person in self._given:
+            raise WrongShare(f"`{request.person}` gave a share already: it takes another custodian")
         plain = unwrap_with(self._unseal_key, request.share, _share_info("unseal", directory, request.person))
         try:
             missing = self._shares.add(parse_share(plain.decode("utf-8", "replace")))

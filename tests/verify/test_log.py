@@ -171,6 +171,9 @@ def test_a_copy_that_is_cut_long_or_not_there(story: Story, tmp_path: Path, caps
     (copy / "entries").write_bytes(entries + (1 << 16).to_bytes(4) + bytes(1 << 16))
     code, _, error = run(capsys, copy, name)
     assert (code, "an entry of 65536 bytes" in error) == (6, True)
+    (copy / "checkpoint").write_bytes(b"nothing")
+    assert run(capsys, copy, name)[0] == 3
+    story.forger.export(copy)
     (copy / "entries").write_bytes(b"")
     assert run(capsys, copy, name)[0] == 6
     (copy / "entries").unlink()
@@ -190,7 +193,7 @@ def test_witnesses_in_force_count_and_others_do_not(story: Story, tmp_path: Path
             software_keys=True,
             attestation_roots=(),
             clock_tolerance_seconds=60,
-            witnesses=(str(key),),
+            witnesses=(str(key), "this-is-no-key"),
         ),
         quorum=2,
     )

@@ -35,10 +35,10 @@ from strongroom.statements.envelope import Envelope
 from strongroom.statements.signatures import point_of
 from strongroom.statements.statement import Statement, parse_statement
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadSignature, EntryForged, LogTampered, StrongroomError, WrongShare
+from strongroom.terms.errors import BadSignature, LogTampered, StrongroomError, WrongShare
 from strongroom.terms.ids import new_id
 from strongroom.terms.records import parse_record, record_json
-from strongroom.verify.log import LogVerifier
+from strongroom.verify.log import EntryForged, LogVerifier
 from tests.client_keep.logs import World
 from tests.keep.world import founded_keep, shares
 from tests.verify.stories import Forger, Story, keys_of, leaves_of, told

@@ -138,7 +138,7 @@ def test_a_forged_log_ends_with_six_the_entry_and_the_reason(
         6,
         "tampered",
         index,
-        "entry-forged",
+        "log-tampered",
     )
 
 

@@ -397,17 +397,6 @@ class LogTampered(Tampered):
     default_hint = "keep every file as it is and see the runbook for a `Tampered` stop; nothing is repaired by itself"
 
 
-class EntryForged(Tampered):
-    """An entry that stands in the log, under its keep's signature, and does not follow from those before it."""
-
-    code = "entry-forged"
-    default_hint = "keep this copy as evidence, freeze what is left, and let nothing more be opened through that keep"
-
-    def __init__(self, message: str, *, hint: str | None = None, entry: int = 0) -> None:
-        super().__init__(message, hint=hint)
-        self.entry = entry
-
-
 class BadAnswer(Tampered):
     """An answer of the keep that is not for what was asked: another entry, version, recipient or time."""
 

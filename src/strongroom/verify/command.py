@@ -14,10 +14,10 @@ from typing import Any
 
 from strongroom.directory.entries import Entry
 from strongroom.statements.statement import parse_statement
-from strongroom.terms.errors import EntryForged, NotFound, StrongroomError
+from strongroom.terms.errors import NotFound, StrongroomError
 from strongroom.terms.records import record_json
 from strongroom.verify.copy import read_leaves, read_note
-from strongroom.verify.log import Checked, LogVerifier
+from strongroom.verify.log import Checked, EntryForged, LogVerifier
 from strongroom.verify.report import NOT_RECHECKED, Story, report_json, report_lines
 
 EXIT_NOT_RECHECKED = 8

@@ -24,7 +24,7 @@ from strongroom.acts.fold import deployment_name, fold
 from strongroom.acts.founding import verify_genesis
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
-from strongroom.terms.errors import BadKey, EntryForged, LogTampered, StrongroomError
+from strongroom.terms.errors import BadKey, LogTampered, StrongroomError
 from strongroom.tlog.checkpoints import Checkpoint, verify_checkpoint
 from strongroom.tlog.notes import COSIGNATURE, ED25519, VerifierKey, parse_verifier_key, signed_at, verify_note
 from strongroom.tlog.tree import Tree, leaf_hash
@@ -35,6 +35,16 @@ FOUNDING_KIND = "deployment.founded"
 
 Leaves = Callable[[], Iterable[bytes]]
 """Gives the leaves from the first on, each time it is called."""
+
+
+class EntryForged(LogTampered):
+    """An entry that stands in the log, under its keep's signature, and does not follow from those before it."""
+
+    default_hint = "keep this copy as evidence, freeze what is left, and let nothing more be opened through that keep"
+
+    def __init__(self, message: str, *, entry: int) -> None:
+        super().__init__(message)
+        self.entry = entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

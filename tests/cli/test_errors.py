@@ -61,6 +61,8 @@ MISTAKES: list[tuple[str, type[StrongroomError]]] = [
     (OPEN + " --file ../identity.key", NotFound),
     (OPEN + " --manifest sha256:1234", BadRequest),
     (OPEN + " --manifest 1234", BadRequest),
+    ("open acme/atlas@1 --store {store} --to {to}", NotFound),
+    ("seal {model} --as acme/atlas --store {store}", NotFound),
     ("ls --store {store}/nowhere", StoreUnavailable),
     ("ls --store {store}?x=y", BadStoreUrl),
     ("inspect acme/atlas@7 --store {store}", NotFound),
@@ -75,8 +77,9 @@ MISTAKES: list[tuple[str, type[StrongroomError]]] = [
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> dict[str, str]:
-    """A store with one version, its key, somebody else's, and a key that others can read."""
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A store with one version, its key, somebody else's, a key that others can read, and no profile."""
+    monkeypatch.setenv("STRONGROOM_HOME", str(tmp_path / "home"))
     write_model(tmp_path / "model", {"weights.bin": b"weights"})
     for name, identity, mode in (
         ("identity.key", OWNER, 0o600),
@@ -152,7 +155,9 @@ def test_every_family_is_met_by_some_mistake() -> None:
         "seal {model}",
         "seal {model} --as acme/atlas@2 --to {public}",
         "open",
-        "open acme/atlas@1 --store {store} --to {to}",
+        "open acme/atlas@1 --store {store} --to {to} --manifest sha256:" + "0" * 64,
+        "open acme/atlas@1 --identity {key} --store {store} --to {to} --grant grant-" + "0" * 32,
+        "seal {model} --as acme/atlas@2 --to {public} --store {store} --notes private",
         "open acme/atlas@1 --identity {key} --store {store}",
         "open acme/atlas@1 acme/atlas@2 --identity {key} --store {store} --to {to}",
         "open acme/atlas@1 --identity {key} --store {store} --to {to} --threads 0",

@@ -16,35 +16,50 @@ from pathlib import Path
 import click
 import pytest
 
+from strongroom.acts.table import ACTS
 from strongroom.cli import cli
 from tests.attacks.versions import ATLAS_1, MODEL, write_model
 from tests.cli.command import Outcome, done, run, run_inside
 
+ROOT = Path(__file__).parents[2]
 
-def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+
+def commands(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     yield path
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands(found, (*path, name))
 
 
 COMMANDS = list(commands())
+KNOWN = """
+keygen, seal, open, ls, inspect, scrub, store, store sweep, keep, keep serve, share, share fetch, unseal
+deployment, deployment card, deployment draft, deployment sign, deployment found, deployment status, deployment connect
+login, logout, whoami, request, propose, show, inbox, approve, reject, withdraw, freeze, thaw, attest, doctor
+grant, grant revoke, label, label raise, credential, credential report, attester, attester revoke
+log, log list, log show, log verify, log prove, log export, policy, policy check, policy explain, policy show
+"""
 
 
 def test_every_command_is_known_to_these_tests() -> None:
-    assert {" ".join(path) for path in COMMANDS} == {
-        "",
-        "keygen",
-        "seal",
-        "open",
-        "ls",
-        "inspect",
-        "scrub",
-        "store",
-        "store sweep",
-    }
+    known = {name.strip() for line in KNOWN.strip().splitlines() for name in line.split(",")}
+    proposals = {f"propose {act.name}" for act in ACTS if act.is_proposed}
+    assert len(proposals) == 19
+    assert {" ".join(path) for path in COMMANDS} == {"", *known, *proposals}
+
+
+@pytest.mark.parametrize("room", sorted(one.name for one in (ROOT / "src/strongroom").iterdir() if one.is_dir()))
+def test_every_command_that_a_hint_names_is_there(room: str) -> None:
+    for file in (ROOT / "src/strongroom" / room).rglob("*.py"):
+        for words in re.findall(r"`strongroom ((?:[a-z][a-z.]*[ `])+)", file.read_text(encoding="utf-8")):
+            command: click.Command | None = cli
+            for word in words.replace("`", " ").split():
+                if isinstance(command, click.Group):
+                    command = command.get_command(click.Context(command), word)
+                    assert command is not None, (file, words)
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import io
+import logging
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import click
 
 from strongroom import __version__
-from strongroom.cli import keys, store, versions
+from strongroom.cli import (
+    closing,
+    deciding,
+    deployment,
+    doctor,
+    keep,
+    keys,
+    log,
+    policies,
+    proposing,
+    sessions,
+    showing,
+    store,
+    versions,
+)
+from strongroom.cli.here import Notes
+from strongroom.cli.options import PathText
 from strongroom.cli.output import show_error
 from strongroom.terms.errors import StoreUnavailable, StrongroomError, families
 
@@ -21,11 +39,26 @@ _EXIT_CODES = ", ".join(f"{family.exit_code} {family.family}" for family in fami
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=f"Exit codes: 0 done, 2 wrong usage, {_EXIT_CODES}, 130 interrupted. "
-    "`--store` and `--identity` may also be given as STRONGROOM_STORE and STRONGROOM_IDENTITY.",
+    "`--home`, `--store` and `--identity` may also be given as STRONGROOM_HOME, STRONGROOM_STORE and "
+    "STRONGROOM_IDENTITY.",
+)
+@click.option(
+    "--home",
+    type=PathText(),
+    default=None,
+    metavar="DIR",
+    help="The profile: who you are, your keys, your copy of the log. [default: ~/.strongroom]",
 )
 @click.version_option(__version__, prog_name="strongroom")
-def cli() -> None:
+def cli(home: Path | None) -> None:
     """Custody for model weights: seal them, store them anywhere, open them only with the key.
+
+    \b
+      strongroom request acme/atlas@7 --for 4h --purpose "evaluation"
+      strongroom approve statement-… --role approver
+      strongroom open acme/atlas@7 --store file:///srv/models --to ./opened
+
+    Without a keep, to a key in a file:
 
     \b
       strongroom keygen -o identity.key
@@ -34,7 +67,22 @@ def cli() -> None:
     """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
 
 
-for command in (*keys.commands, *versions.commands, store.group):
+for command in (
+    *keys.commands,
+    *versions.commands,
+    store.group,
+    keep.group,
+    deployment.group,
+    sessions.share,
+    *sessions.commands,
+    *proposing.commands,
+    *deciding.commands,
+    *closing.commands,
+    *showing.commands,
+    log.group,
+    policies.group,
+    doctor.doctor,
+):
     cli.add_command(command)
 
 
@@ -45,6 +93,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what the terminal cannot show
+    logging.getLogger("strongroom").handlers = [Notes()]
     try:
         code = _run()
     except (BrokenPipeError, SystemExit):

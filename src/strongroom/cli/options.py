@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,40 @@ from strongroom.terms.digests import parse_digest
 from strongroom.terms.names import VersionName, parse_version
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z")
+
+
+class PathText(click.Path):
+    """A path that is not empty: an unset variable of the shell must not mean the working folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the path, or fail as wrong usage."""
+        if not str(value):
+            self.fail("a path is empty", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+class Duration(click.ParamType[int]):
+    """So many seconds, written like `90s`, `30m`, `4h`, `2d`."""
+
+    name = "duration"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return an example."""
+        return "4h"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """Return the seconds, or fail as wrong usage."""
+        if isinstance(value, int):
+            return value
+        if not (found := _DURATION.match(value)):
+            self.fail(f"`{value}` is no duration: write `90s`, `30m`, `4h` or `2d`", parameter, context)
+        return int(found[1]) * _UNITS[found[2]]
 
 
 def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> VersionName | None:
@@ -69,6 +104,28 @@ manifest_option = click.option(
 )
 
 
+output_option = click.option(
+    "-o", "--output", required=True, type=PathText(), metavar="FILE", help="Where it goes; nothing is overwritten."
+)
+yes_option = click.option(
+    "--yes", default=None, metavar="WORDS", help="For scripts: the digest words that you compared; no others are taken."
+)
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why: kept beside the log.")
+purpose_option = click.option("--purpose", required=True, metavar="TEXT", help="What for: approvers read it.")
+
+
+def socket_option(*, required: bool) -> Callable[[F], F]:
+    """Return the option `--socket`."""
+    return click.option(
+        "--socket",
+        required=required,
+        type=PathText(),
+        default=None,
+        metavar="PATH",
+        help="The keep's socket." if required else "The keep's socket. [default: the profile's]",
+    )
+
+
 def identity_option(*, required: bool) -> Callable[[F], F]:
     """Return the option `--identity`."""
     return click.option(
@@ -79,16 +136,3 @@ def identity_option(*, required: bool) -> Callable[[F], F]:
         metavar="FILE",
         help="The identity that the version was sealed to.",
     )
-
-
-class PathText(click.Path):
-    """A path that is not empty: an unset variable of the shell must not mean the working folder."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """Return the path, or fail as wrong usage."""
-        if not str(value):
-            self.fail("a path is empty", parameter, context)
-        return super().convert(value, parameter, context)

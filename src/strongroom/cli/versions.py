@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from strongroom.cli import here
 from strongroom.cli.options import (
     PathText,
     identity_option,
@@ -25,16 +26,26 @@ from strongroom.sealing.manifest import Manifest, SealedFile
 from strongroom.terms.errors import ObjectTampered
 from strongroom.terms.names import VersionName, parse_version
 
+if TYPE_CHECKING:
+    from strongroom.client.seal import SealOptions
+    from strongroom.client.version import SealedVersion
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=PathText(), metavar="PATH…")
-@click.option("--as", "name", required=True, metavar="VERSION", help="What to call it: `acme/atlas@1`.")
+@click.option(
+    "--as",
+    "name",
+    required=True,
+    metavar="NAME",
+    help="What to call it: `acme/atlas@1`; through the keep, the model: `acme/atlas`, which the log numbers.",
+)
 @click.option(
     "--to",
     "public_key",
-    required=True,
+    default=None,
     metavar="PUBLIC_KEY",
-    help="Who may open it: a public key, or a file that holds one.",
+    help="Who may open it: a public key, or a file that holds one. Without it, whom the keep lets.",
 )
 @store_option
 @click.option(
@@ -50,32 +61,35 @@ from strongroom.terms.names import VersionName, parse_version
     is_flag=True,
     help="Also keep the SHA-256 of each whole file (reads it twice).",
 )
+@click.option("--notes", default=None, metavar="TEXT", help="Through the keep: private notes, kept beside the log.")
+@click.option(
+    "--lineage", multiple=True, metavar="VERSION", help="Through the keep: what it was made from; may be repeated."
+)
 @threads_option
 @json_option
 def seal(
     paths: tuple[Path, ...],
     name: str,
-    public_key: str,
+    public_key: str | None,
     store: ObjectStore,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     whole_file_digests: bool,
+    notes: str | None,
+    lineage: tuple[str, ...],
     threads: int | None,
 ) -> None:
     """Seal files and folders as a new version.
 
     A folder gives all that it holds, a snapshot of a Hugging Face cache included. Prints the manifest's digest:
-    keep it, `open --manifest` insists on it.
+    keep it, `open --manifest` insists on it. Without `--to`, a deployment's model is sealed to, as the person who is
+    logged in or the workload of this profile, and the log has the new version.
     """
     from strongroom.client.identity import read_public_key
-    from strongroom.client.seal import seal_version
+    from strongroom.client.seal import SealOptions, seal_version
 
     with bar("sealing") as progress:
-        sealed = seal_version(
-            paths,
-            name=parse_version(name),
-            to=read_public_key(public_key),
-            store=store,
+        options = SealOptions(
             include=include,
             exclude=exclude,
             whole_file_digests=whole_file_digests,
@@ -83,6 +97,12 @@ def seal(
             on_start=progress.start,
             progress=progress.advance,
         )
+        if public_key is None:
+            _seal_through_keep(paths, name, store, notes or "", lineage, options)
+            return
+        if notes is not None or lineage:
+            raise click.UsageError("`--notes` and `--lineage` go into the log of a deployment: leave `--to` out")
+        sealed = seal_version(paths, name=parse_version(name), to=read_public_key(public_key), store=store, **options)
     if sealed.left_out:
         note(f"left out: {count(len(sealed.left_out), 'file')}, `{sealed.left_out[0]}` the first")
     note(f"sealed {count(sealed.files, 'file')}, {size(sealed.size_bytes)}, as {sealed.name}. Manifest:")
@@ -90,8 +110,8 @@ def seal(
 
 
 @click.command("open")
-@version_argument
-@identity_option(required=True)
+@click.argument("name", metavar="VERSION")
+@identity_option(required=False)
 @store_option
 @click.option(
     "--to",
@@ -101,33 +121,46 @@ def seal(
     help="A new or empty folder; with `--file`, any folder.",
 )
 @click.option("--file", "path", default=None, metavar="PATH", help="Only this file of the version.")
+@click.option("--grant", default=None, metavar="GRANT", help="Through the keep: on this grant, if you have several.")
 @manifest_option
 @threads_option
 @json_option
 def open_(
-    version: VersionName,
-    identity: Identity,
+    name: str,
+    identity: Identity | None,
     store: ObjectStore,
     to: Path,
     path: str | None,
+    grant: str | None,
     digest: str | None,
     threads: int | None,
 ) -> None:
     """Open a version onto disk.
 
-    Everything appears at once, or nothing. Never overwrites. Without `--manifest` it says `writer not verified`:
-    whoever has the public key can make a version.
+    Everything appears at once, or nothing. Never overwrites. Without `--identity`, through the keep: on a live grant,
+    in your session or as the workload of this profile; the log says which manifest it is, and has the release.
+
+    `--identity` opens only what was sealed to it outside any deployment. Without `--manifest` it then says `writer not
+    verified`: whoever has the public key can make a version.
     """
     from strongroom.client.extract import extract_version
     from strongroom.client.version import open_sealed
 
-    sealed = open_sealed(store, version, identity, digest=digest, threads=threads)
+    if identity is None:
+        if digest is not None:
+            raise click.UsageError("`--manifest` goes with `--identity`: through the keep, the log says which it is")
+        sealed = _sealed_through_keep(name, store, path, grant, threads)
+    else:
+        if grant is not None:
+            raise click.UsageError("`--grant` is the keep's: leave `--identity` out")
+        sealed = open_sealed(store, parse_version(name), identity, digest=digest, threads=threads)
     with bar("opening") as progress:
         made = extract_version(sealed, to, path=path, on_start=progress.start, progress=progress.advance)
-    if digest is None:
+    is_verified = identity is None or digest is not None
+    if not is_verified:
         note(f"writer not verified: insist on this version with `--manifest {sealed.manifest.digest}`")
-    note(f"opened {count(len(made), 'file')} of {version}:")
-    result = {"name": str(version), "manifest": sealed.manifest.digest, "writer_verified": digest is not None}
+    note(f"opened {count(len(made), 'file')} of {name}:")
+    result = {"name": name, "manifest": sealed.manifest.digest, "writer_verified": is_verified}
     show(result | {"files": [str(place) for place in made]}, [str(made[0] if path else to)])
 
 
@@ -212,6 +245,31 @@ def scrub(names: tuple[str, ...], store: ObjectStore, digest: str | None, thread
     )
     show_error(error, result=asdict(report), lines=lines)
     click.get_current_context().exit(error.exit_code)
+
+
+def _seal_through_keep(
+    paths: tuple[Path, ...], model: str, store: ObjectStore, notes: str, lineage: tuple[str, ...], options: SealOptions
+) -> None:
+    from strongroom.client.released import seal_through_keep
+
+    speaker = here.speaker()
+    made = seal_through_keep(speaker, paths, model, store, notes=notes, lineage=lineage, **options)
+    sealed = made.sealed
+    if sealed.left_out:
+        note(f"left out: {count(len(sealed.left_out), 'file')}, `{sealed.left_out[0]}` the first")
+    note(f"sealed {count(sealed.files, 'file')}, {size(sealed.size_bytes)}, as {made.name} ({made.version}). Manifest:")
+    known = {"name": made.name, "version": made.version, "number": made.number, "manifest": sealed.manifest}
+    known |= {"seal_id": sealed.seal_id, "files": sealed.files, "size_bytes": sealed.size_bytes}
+    show(known | {"left_out": sealed.left_out}, [sealed.manifest])
+
+
+def _sealed_through_keep(
+    name: str, store: ObjectStore, path: str | None, grant: str | None, threads: int | None
+) -> SealedVersion:
+    from strongroom.client.released import sealed_through_keep
+
+    files = None if path is None else [path]
+    return sealed_through_keep(here.speaker(), name, store, files=files, grant=grant, threads=threads)
 
 
 def _public(manifest: Manifest) -> dict[str, Any]:

@@ -112,14 +112,14 @@ class Profile:
             BadRequest: it belongs to none yet.
         """
         if self.who.deployment is None:
-            raise BadRequest("this profile belongs to no deployment yet", hint="join one: `strongroom connect`")
+            raise BadRequest("this profile belongs to no deployment", hint="join one: `strongroom deployment connect`")
         return self.who.deployment
 
     @property
     def socket(self) -> Path:
         """The keep's socket, or a relay's; errors as for `deployment`."""
         if self.who.socket is None:
-            raise BadRequest("this profile knows no keep yet", hint="join a deployment: `strongroom connect`")
+            raise BadRequest("this profile knows no keep yet", hint="join one: `strongroom deployment connect`")
         return Path(self.who.socket)
 
     @property
@@ -161,7 +161,7 @@ class Profile:
         Raises:
             NotFound, UnsafePlace, BadKey: there is none, others could read it, or it is none.
         """
-        data = self._folder.need(_KEY, "key of this device", "make one with `strongroom device new`")
+        data = self._folder.need(_KEY, "key of this device", "begin a new profile: `strongroom deployment card`")
         try:
             key = load_pem_private_key(data, password=None)
         except ValueError as error:
@@ -273,5 +273,5 @@ def open_profile(folder: Path | None = None) -> Profile:
         NotFound: there is none. UnsafePlace: others can read it. NotCanonical, BadRecord: it is none.
     """
     place = PrivateFolder(profile_folder(folder))
-    data = place.need(_PROFILE, "profile", "make one with `strongroom connect` or `strongroom deployment card`")
+    data = place.need(_PROFILE, "profile", "make one with `strongroom deployment card`")
     return Profile(place, parse_record(Who, canonical.parse(data)))

@@ -23,7 +23,7 @@ from strongroom.client.names import new_detail
 from strongroom.client.opened import OpenVersion, opened
 from strongroom.client.seal import SealedForDeployment, SealOptions, seal_for_deployment
 from strongroom.client.session import Speaker
-from strongroom.client.version import fetch_deployment_manifest, open_released
+from strongroom.client.version import SealedVersion, fetch_deployment_manifest, open_released
 from strongroom.directory.state import Directory, FilePath, Grant, Model, Version
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import (
@@ -108,6 +108,20 @@ def open_through_keep(
         Denied, …: the keep refuses. BadAnswer, BadProof, BadSignature, WrongKey, …: the answer is not right.
         WrongManifest, ManifestTampered, ObjectMissing, …: the store does not hold what was sealed.
     """
+    sealed = sealed_through_keep(speaker, name, store, files=files, grant=grant, threads=threads)
+    return opened(sealed, framework=framework, device=device, files=shown)
+
+
+def sealed_through_keep(
+    speaker: Speaker,
+    name: str,
+    store: ObjectStore,
+    *,
+    files: Sequence[str] | None = None,
+    grant: str | None = None,
+    threads: int | None = None,
+) -> SealedVersion:
+    """Return a version with the keys that the keep released for it; see `open_through_keep`."""
     directory = speaker.deployment.sync()
     speaker.learn(directory.models)
     version = speaker.deployment.names.version(directory, name)
@@ -117,9 +131,7 @@ def open_through_keep(
     manifest = fetch_deployment_manifest(
         store, version.model, version.seal_id, deployment=directory.deployment, digest=version.manifest
     )
-    return opened(
-        open_released(store, manifest, keys, threads=threads), framework=framework, device=device, files=shown
-    )
+    return open_released(store, manifest, keys, threads=threads)
 
 
 def find_grant(

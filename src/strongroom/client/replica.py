@@ -99,6 +99,11 @@ class Replica:
         """The last checkpoint that was verified."""
         return self._checkpoint
 
+    @property
+    def note(self) -> bytes | None:
+        """The signed note of that checkpoint, as the keep sent it."""
+        return self._note if self._checkpoint is not None else None
+
     def leaf(self, index: int) -> bytes:
         """Return a leaf that was verified.
 

@@ -1,0 +1,203 @@
+"""`strongroom inbox, approve, reject, withdraw`: read a proposal as the log has it, say yes or no to exactly that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from strongroom.cli import here
+from strongroom.cli.options import json_option, reason_option, yes_option
+from strongroom.cli.output import moment, note, show, table
+from strongroom.terms.errors import BadRequest, NotAllowed
+
+if TYPE_CHECKING:
+    from strongroom.client.deployment import Done
+    from strongroom.client.review import Review
+    from strongroom.client.session import Session
+    from strongroom.directory.state import Directory, Proposal
+
+Voices = list[tuple[str, str]]
+
+role_option = click.option("--role", default=None, metavar="WORD", help="In which role: needed where you have several.")
+team_option = click.option("--team", default=None, metavar="WORD", help="In which team: needed where you have several.")
+payload_option = click.option("--payload", is_flag=True, help="Show the exact statement as well, byte for byte.")
+
+
+@click.command()
+@json_option
+def inbox() -> None:
+    """List the proposals that wait for your voice."""
+    session = here.session()
+    directory = session.directory
+    waiting = [
+        (one, voices)
+        for one in directory.proposals.values()
+        if one.until >= session.now()
+        and (voices := able_voices(directory, session.subject, one))
+        and not _spoke(one, session.subject)
+    ]
+    targets = {one.proposal: about(directory, one) for one, _ in waiting}
+    session.learn({one.by for one, _ in waiting} | set(targets.values()))
+    called = session.deployment.called
+    rows = [("PROPOSAL", "ACT", "ABOUT", "BY", "OPEN UNTIL", "YOUR VOICE")]
+    for one, voices in waiting:
+        voice = ", ".join(f"{role}@{team}" for role, team in voices)
+        rows.append((one.proposal, one.act, called(targets[one.proposal]), called(one.by), moment(one.until), voice))
+    found = [
+        {"proposal": one.proposal, "act": one.act, "about": targets[one.proposal], "by": one.by, "until": one.until}
+        | {"voices": [f"{role}@{team}" for role, team in voices]}
+        for one, voices in waiting
+    ]
+    show({"proposals": found}, table(rows) if waiting else ["nothing waits for you"])
+
+
+@click.command()
+@click.argument("proposal", metavar="PROPOSAL")
+@role_option
+@team_option
+@payload_option
+@yes_option
+@json_option
+def approve(proposal: str, role: str | None, team: str | None, payload: bool, yes: str | None) -> None:
+    """Say yes to a proposal, in one role, with a touch. Read it, and compare the words, first."""
+    from strongroom.client.requests import approve as say_yes
+
+    session, read = _read(proposal, payload=payload)
+    role, team = _voice(session, read, role, team)
+    here.agree(read.words, yes, f"Approve exactly this, as {role}@{team}?")
+    done = say_yes(session, read, here.security_key(session.profile), role=role, team=team)
+    if done.missing:
+        note(f"missing: {done.missing}")
+    happened = f"approved, and done: {done.enacted.entry.kind}" if done.enacted is not None else "approved"
+    _show_voice(read, done, happened)
+
+
+@click.command()
+@click.argument("proposal", metavar="PROPOSAL")
+@reason_option
+@role_option
+@team_option
+@payload_option
+@yes_option
+@json_option
+def reject(proposal: str, reason: str, role: str | None, team: str | None, payload: bool, yes: str | None) -> None:
+    """Say no to a proposal, in one role, with a touch and a reason. It ends a request for access; others count it."""
+    from strongroom.client.requests import reject as say_no
+
+    session, read = _read(proposal, payload=payload)
+    role, team = _voice(session, read, role, team)
+    here.agree(read.words, yes, f"Reject exactly this, as {role}@{team}?")
+    done = say_no(session, read, here.security_key(session.profile), role=role, team=team, reason=reason)
+    _show_voice(read, done, "rejected: it has ended" if done.logged.data.get("ends") else "rejected: it is counted")
+
+
+@click.command()
+@click.argument("proposal", metavar="PROPOSAL")
+@json_option
+def withdraw(proposal: str) -> None:
+    """Take back your own proposal."""
+    from strongroom.client.requests import withdraw as take_back
+
+    done = take_back(here.session(), proposal)
+    show({"proposal": proposal, "index": done.logged.index}, [f"withdrawn, entry {done.logged.index}"])
+
+
+def able_voices(directory: Directory, person: str, proposal: Proposal) -> Voices:
+    """Return the roles, each with its team, in which policy lets `person` approve: none who gain by it."""
+    from strongroom.acts.decide import bundle_of
+    from strongroom.acts.slices import context, principal, resource
+    from strongroom.client.review import voices
+    from strongroom.policy.decision import decide
+    from strongroom.policy.requests import Change, Request
+
+    if person == proposal.by or person not in directory.people or directory.people[person].removed:
+        return []
+    target, gains = about(directory, proposal), _gains(directory, proposal)
+    bundle = bundle_of(directory)
+
+    def is_heard(role: str) -> bool:
+        change = Change(act=proposal.act, role=role)
+        request = Request(
+            principal=principal(directory, person, target, software=False, at=directory.at),
+            action="approve",
+            resource=resource(directory, target, directory.at),
+            context=context(
+                directory, at=directory.at, session_age_seconds=0, change=change, own=person in gains | {target}
+            ),
+        )
+        return decide(bundle, request).allowed
+
+    return [(role, team) for role, team in voices(directory, person, proposal) if is_heard(role)]
+
+
+def about(directory: Directory, proposal: Proposal) -> str:
+    """Return the identifier of what a proposal is about, or `deployment`."""
+    from strongroom.acts.table import act_of_change
+    from strongroom.terms.records import parse_record
+
+    act = act_of_change(proposal.act)
+    return act.target(directory, proposal.by, parse_record(act.body, proposal.body))
+
+
+def review_lines(read: Review) -> list[str]:
+    """Return a proposal as its approvers read it."""
+    return [*read.lines, f"digest words: {read.words}"]
+
+
+def _gains(directory: Directory, proposal: Proposal) -> frozenset[str]:
+    from strongroom.acts.table import act_of_change
+    from strongroom.terms.records import parse_record
+
+    act = act_of_change(proposal.act)
+    return act.gains(directory, proposal.by, parse_record(act.body, proposal.body))
+
+
+def _spoke(proposal: Proposal, person: str) -> bool:
+    return person in {*proposal.rejections, *(given.person for given in proposal.approvals)}
+
+
+def _read(proposal: str, *, payload: bool) -> tuple[Session, Review]:
+    """Show a proposal, always: nobody signs what they have not been shown."""
+    from strongroom.client.review import review
+
+    session = here.session()
+    read = review(session, proposal)
+    for line in review_lines(read):
+        note(line)
+    if payload:
+        note(read.payload.decode("utf-8"))
+    return session, read
+
+
+def _voice(session: Session, read: Review, role: str | None, team: str | None) -> tuple[str, str]:
+    """Return the role and team to speak in: the one that fits what was given."""
+    found = able_voices(session.directory, session.subject, read.proposal)
+    fitting = [one for one in found if role in {None, one[0]} and team in {None, one[1]}]
+    if role is not None and team is not None:
+        return role, team
+    if not fitting:
+        raise NotAllowed(
+            "you have no voice here: you proposed it, gain by it, or have held no role that counts since before it",
+            hint="`strongroom inbox` lists what waits for you",
+        )
+    if len({one[0] for one in fitting}) > 1 or len(fitting) > 1:
+        told = ", ".join(f"{role}@{team}" for role, team in fitting)
+        raise BadRequest(f"you have several voices here: {told}", hint="choose with `--role` and `--team`")
+    return fitting[0]
+
+
+def _show_voice(read: Review, done: Done, happened: str) -> None:
+    show(
+        {
+            "proposal": read.proposal.proposal,
+            "words": read.words,
+            "index": done.logged.index,
+            "enacted": None if done.enacted is None else done.enacted.index,
+            "missing": done.missing,
+        },
+        [f"{happened}, entry {done.logged.index}"],
+    )
+
+
+commands = (inbox, approve, reject, withdraw)

@@ -1,0 +1,317 @@
+"""`strongroom deployment …`: the ceremony in which people found a deployment, in files, and how a profile joins one."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from strongroom.cli import here
+from strongroom.cli.files import read_file, write_file
+from strongroom.cli.here import Place
+from strongroom.cli.options import PathText, json_option, output_option, socket_option, yes_option
+from strongroom.cli.output import moment, note, show
+from strongroom.terms.errors import BadRequest, KeepSealed, OutputExists
+
+if TYPE_CHECKING:
+    from strongroom.client.cards import Card
+    from strongroom.client.profile import Profile
+    from strongroom.directory.state import Directory
+
+T = TypeVar("T")
+
+USB, SOFTWARE = "usb", "software"
+
+
+def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Place | None:
+    return None if value is None else here.parse_place(value)
+
+
+@click.group("deployment")
+def group() -> None:
+    """Found a deployment, or join one.
+
+    \b
+      everybody   strongroom deployment card --name Ada --rp-id keep.example.org -o ada.card
+      one         strongroom deployment draft *.card --plan plan.toml --socket /run/keep/socket -o genesis.draft
+      everybody   strongroom deployment sign genesis.draft -o ada.sig
+      one         strongroom deployment found genesis.draft *.sig --socket /run/keep/socket
+      everybody   strongroom deployment connect /run/keep/socket#sr1:…
+    """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
+
+
+@group.command()
+@click.option("--name", required=True, metavar="TEXT", help="What people call you, or the program.")
+@click.option("--rp-id", default=None, metavar="HOST", help="For a founding: the host that security keys are made for.")
+@click.option("--trial", is_flag=True, help="For the founding of a trial: made for `localhost`.")
+@click.option(
+    "--deployment",
+    "place",
+    default=None,
+    callback=_place,
+    metavar="SOCKET#sr1:…",
+    help="To be enrolled in a deployment that there is.",
+)
+@click.option(
+    "--workload", "kind", flag_value="workload", default=None, help="The card of a program that seals or opens."
+)
+@click.option("--attester", "kind", flag_value="attester", help="The card of a program that says facts.")
+@click.option("--person", default=None, metavar="ID", help="The card of one more device of a person who is enrolled.")
+@click.option("--new-key", is_flag=True, help="With `--person`: put a new security key on the card as well.")
+@click.option(
+    "--key",
+    "security_key",
+    type=click.Choice([USB, SOFTWARE]),
+    default=USB,
+    show_default=True,
+    help="A real security key, or software in its place, which is for trials and tests.",
+)
+@output_option
+@json_option
+def card(
+    name: str,
+    rp_id: str | None,
+    trial: bool,
+    place: Place | None,
+    kind: str | None,
+    person: str | None,
+    new_key: bool,
+    security_key: str,
+    output: Path,
+) -> None:
+    """Make a card: what you hand over to be enrolled. Makes your profile, and the keys in it, which never leave.
+
+    A card holds public keys, and the proofs that you hold the private halves; besides your name, nothing secret.
+    """
+    from strongroom.cli.plans import TRIAL_RP_ID
+    from strongroom.client.cards import make_card, make_program_card
+
+    if sum((rp_id is not None, trial, place is not None)) != 1:
+        raise click.UsageError("give one of `--rp-id`, `--trial` and `--deployment`")
+    if (kind is not None or person is not None) and place is None:
+        raise click.UsageError("programs and devices are enrolled in a deployment: `--deployment`")
+    if kind is not None:
+        if person is not None or new_key:
+            raise click.UsageError("a program has neither a person's device nor a security key")
+        own = _own_profile(f"{kind}-", security_key)
+        _join(own, _given(place))
+        made: Any = make_program_card(own, name, deployment=own.deployment, random=os.urandom)
+        subject = made.program
+    else:
+        own = _own_profile(person or here.PERSON, security_key)
+        directory = None if place is None else _join(own, place)
+        if person is not None and not new_key:
+            made = _device_card(own, name, _given(directory))
+        else:
+            made = make_card(
+                own,
+                here.security_key(own),
+                name,
+                rp_id=directory.acceptance.rp_id if directory is not None else rp_id or TRIAL_RP_ID,
+                random=os.urandom,
+                **({} if directory is None else {"deployment": directory.deployment}),
+                roots=() if directory is None else directory.acceptance.attestation_roots,
+            )
+        subject = made.person
+    if own.who.security_key == SOFTWARE and subject.startswith(here.PERSON):
+        note("A SOFTWARE SECURITY KEY: whoever can read your files can be you. For trials and tests only")
+    write_file(output, made.encode())
+    note(f"card of {name} ({subject}) written to {output}; profile in {own.path}")
+    show({"card": str(output), "profile": str(own.path), "subject": subject}, [subject])
+
+
+@group.command()
+@click.argument("cards", nargs=-1, required=True, type=PathText(), metavar="CARD…")
+@click.option("--plan", type=PathText(), default=None, metavar="FILE", help="What the founders agreed on, in TOML.")
+@click.option("--trial", is_flag=True, help="Instead: one person who plays every part, for ever a trial.")
+@socket_option(required=True)
+@output_option
+@json_option
+def draft(cards: tuple[Path, ...], plan: Path | None, trial: bool, socket: Path, output: Path) -> None:
+    """Draft the genesis from everybody's cards and a plan, with the keys that the keep makes for it now.
+
+    \b
+    quorum = 2
+    rp_id = "keep.example.org"
+    software_keys = false
+    custodians = ["Ada", "Ben", "Cleo"]
+    custodians_needed = 2
+    [people.Ada]
+    roles = ["governor@core", "approver@core"]
+    [[zones]]
+    name = "lab"
+    ceiling = 2
+    egress_bytes_per_day = 200_000_000
+
+    Also: `origins`, `attestation_roots`, `clock_tolerance_seconds`, `witnesses`, `policies` (a folder), and for each
+    of `people` a `zone`. A second draft makes new keys: signatures under the first one found nothing any more.
+    """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
+    from strongroom.cli.plans import read_plan, trial_plan
+    from strongroom.client.cards import parse_card
+    from strongroom.client.connection import Connection
+    from strongroom.client.founding import draft_genesis, prepare
+
+    if trial == (plan is not None):
+        raise click.UsageError("give one of `--plan` and `--trial`")
+    people = [parse_card(read_file(path)) for path in cards]
+    agreed = trial_plan(people) if plan is None else read_plan(plan, people)
+    made = draft_genesis(people, agreed, prepare(Connection(socket)), at=int(time.time()), random=os.urandom)
+    write_file(output, made.encode())
+    for line in made.lines():
+        note(line)
+    note(f"draft written to {output}; everybody has to see the same words:")
+    show({"draft": str(output), "words": made.words}, [made.words])
+
+
+@group.command()
+@click.argument("draft_file", type=PathText(), metavar="DRAFT")
+@yes_option
+@output_option
+@json_option
+def sign(draft_file: Path, yes: str | None, output: Path) -> None:
+    """Read the genesis, compare its words with the other founders', and sign it with a touch."""
+    from strongroom.client.founding import encode_signature, parse_draft, sign_genesis
+
+    own, read = here.person(), parse_draft(read_file(draft_file))
+    for line in read.lines():
+        note(line)
+    note(f"digest words: {read.words}")
+    here.agree(read.words, yes, "Do all founders see these words, and do you found this?")
+    signature = sign_genesis(read, own, here.security_key(own))
+    write_file(output, encode_signature(signature))
+    note(f"signature written to {output}")
+    show({"signature": str(output), "words": read.words}, [read.words])
+
+
+@group.command()
+@click.argument("draft_file", type=PathText(), metavar="DRAFT")
+@click.argument("signatures", nargs=-1, required=True, type=PathText(), metavar="SIGNATURE…")
+@socket_option(required=True)
+@json_option
+def found(draft_file: Path, signatures: tuple[Path, ...], socket: Path) -> None:
+    """Found the deployment, and print its name: write it down, it is how everybody knows the right one."""
+    from strongroom.client.connection import Connection
+    from strongroom.client.founding import found as found_deployment
+    from strongroom.client.founding import parse_draft, parse_signature
+
+    read = parse_draft(read_file(draft_file))
+    given = [parse_signature(read_file(path)) for path in signatures]
+    name = found_deployment(Connection(socket), read, given)
+    note(f"founded. Everybody: `strongroom deployment connect {socket.absolute()}#{name}`; custodians: `share fetch`")
+    show({"deployment": name, "socket": str(socket.absolute())}, [name])
+
+
+@group.command()
+@click.argument("place", callback=lambda context, parameter, value: here.parse_place(value), metavar="SOCKET#sr1:…")
+@json_option
+def connect(place: Place) -> None:
+    """Have this profile belong to a deployment, by the name that somebody you trust gave you."""
+    own = here.profile()
+    directory = _join(own, place)
+    note(f"connected: {directory.size} entries verified, the first is the founding that has this name")
+    show({"deployment": own.deployment, "socket": str(own.socket), "size": directory.size}, [own.deployment])
+
+
+@group.command()
+@socket_option(required=False)
+@json_option
+def status(socket: Path | None) -> None:
+    """Show what the keep at the socket says of itself, and how much of that is verified."""
+    from strongroom.client.connection import Connection
+    from strongroom.client.founding import unseal_key, unseal_words
+    from strongroom.client.session import connect as connect_to
+
+    own = None if socket is not None else here.profile()
+    connection = Connection(own.socket if own is not None else _given(socket))
+    said = connection.ask("status").ok
+    words = unseal_words(unseal_key(connection))
+    shares = said.get("shares")
+    told = {"state": said.get("state"), "deployment": said.get("deployment"), "era": said.get("era")}
+    told |= {"trial": said.get("trial"), "size": said.get("size"), "shares": shares, "unseal_words": words}
+    lines = [f"state       {told['state']}", f"deployment  {told['deployment']}", f"unseal key  {words}"]
+    if isinstance(shares, dict) and told["state"] == "sealed":
+        given = shares.get("given")
+        lines.append(f"shares      {len(given) if isinstance(given, list) else 0} of {shares.get('needed')} given")
+    verified: dict[str, Any] = {"verified": False}
+    if own is not None and own.who.deployment is not None:
+        replica = connect_to(own).replica
+        try:
+            checkpoint = replica.sync(connection)
+            root = checkpoint.root.hex()
+            verified = {"verified": True, "size": checkpoint.size, "root": root, "keep_time": replica.keep_time}
+            lines += [f"verified    {checkpoint.size} entries, root {root}", f"keep's time {_time(replica.keep_time)}"]
+        except KeepSealed:
+            note("sealed: nothing of this is verified but what you compare")
+    else:
+        note("nothing of this is verified: whoever sits at the socket says so")
+    show(told | verified, lines)
+
+
+def _own_profile(subject: str, security_key: str) -> Profile:
+    """Return a profile for `subject`, a kind or an identifier: a new one, or one that nothing came of yet."""
+    from strongroom.client.profile import create_profile, open_profile
+    from strongroom.terms.ids import kind_of, new_id
+
+    kind = subject.removesuffix("-")
+    name = new_id(kind, os.urandom) if subject.endswith("-") else subject
+    if kind_of(name) not in {"person", "workload", "attester"}:
+        raise BadRequest(f"`{subject}` is not a person", hint="give the identifier that `strongroom show` has")
+    try:
+        return create_profile(name, here.home(), security_key=security_key)
+    except OutputExists:
+        own = open_profile(here.home())
+        is_same = own.who.subject.startswith(subject) and own.who.security_key == security_key
+        if not is_same or own.who.credentials or own.who.device is not None:
+            raise
+        return own
+
+
+def _join(own: Profile, place: Place) -> Directory:
+    """Fetch and verify the deployment's log, then have the profile belong to it."""
+    from strongroom.client.connection import Connection
+    from strongroom.client.deployment import Deployment
+    from strongroom.client.replica import Replica
+
+    if own.who.deployment not in {None, place.name}:
+        own.join(place.name, place.socket)  # refuses
+    directory = Deployment(Connection(place.socket), Replica(own.log, place.name)).sync()
+    own.join(place.name, place.socket)
+    return directory
+
+
+def _device_card(own: Profile, name: str, directory: Directory) -> Card:
+    """Return the card of this machine as one more device of a person, with the security keys that they have."""
+    from strongroom.acts.enrol import NewKey
+    from strongroom.client.cards import Card
+    from strongroom.client.names import new_detail
+    from strongroom.directory import find
+    from strongroom.statements.signatures import point_of, prove_possession
+    from strongroom.terms.ids import new_id
+
+    person, device, key = find.person(directory, own.who.subject).person, new_id("device", os.urandom), own.key()
+    own.set_device(device)
+    for known in directory.credentials.values():
+        if known.person == person and not (known.removed or known.compromised):
+            own.add_credential(known.credential, known.raw_id)
+    return Card(
+        deployment=directory.deployment,
+        person=person,
+        detail=new_detail(name, os.urandom),
+        credentials=(),
+        device=device,
+        key=NewKey(public_key=point_of(key), proof=prove_possession(key, directory.deployment, device)),
+        custodian=own.custodian().public_key().raw,
+    )
+
+
+def _given(value: T | None) -> T:
+    if value is None:
+        raise BadRequest("this takes a deployment", hint="give `--deployment` or `--socket`")
+    return value
+
+
+def _time(seconds: int | None) -> str:
+    return "not told" if seconds is None else f"{moment(seconds)} UTC"

@@ -34,7 +34,6 @@ EFFECTS = {
 
 EVENT_HELP = {
     "keep.unsealed": "the keep went into service: who gave shares, and the digest of the code that runs",
-    "keep.locked": "reserved: nothing writes it, and `strongroom-verify` refuses it",
     "refused": "somebody's statement, well signed, was refused: whose, for which act, with which error",
     "refusals.counted": "how many more refusals of somebody a minute had than the ten that are entries",
     "snapshot.taken": "the digest of the directory as it was before this entry; a start may begin from there",

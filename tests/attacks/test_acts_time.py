@@ -86,7 +86,7 @@ def test_a_statement_that_is_valid_for_too_long_is_refused(house: House, act: st
 
 def test_a_log_whose_time_runs_backwards_is_tampered(house: House) -> None:
     with refused(LogTampered, why="backwards"):
-        fold(house.directory, Entry(at=house.at - 1, kind="keep.locked").encode())
+        fold(house.directory, Entry(at=house.at - 1, kind="refusals.counted").encode())
 
 
 def test_a_doubted_clock_is_confirmed_by_a_quorum(house: House) -> None:
@@ -105,11 +105,11 @@ def test_what_time_has_ended_is_forgotten_and_nothing_else(house: House) -> None
     asked = house.ask("Dan", house.grant_body(), until=house.at + 3 * HOUR)
     sessions, statements = set(house.directory.sessions), set(house.directory.statements)
     house.at += HOUR
-    house.append(Entry(at=house.at, kind="keep.locked"))
+    house.append(Entry(at=house.at, kind="refusals.counted"))
     assert grant in house.directory.grants
     assert set(house.directory.sessions) == sessions
     house.at += 11 * MINUTE
-    house.append(Entry(at=house.at, kind="keep.locked"))
+    house.append(Entry(at=house.at, kind="refusals.counted"))
     assert grant not in house.directory.grants
     assert not house.directory.sessions
     assert set(house.directory.statements) == {asked}

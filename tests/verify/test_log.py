@@ -193,7 +193,7 @@ def test_witnesses_in_force_count_and_others_do_not(story: Story, tmp_path: Path
             software_keys=True,
             attestation_roots=(),
             clock_tolerance_seconds=60,
-            witnesses=(str(key), "this-is-no-key"),
+            witnesses=(str(key),),
         ),
         quorum=2,
     )

@@ -6,6 +6,7 @@ from strongroom.acts.act import Move
 from strongroom.directory.state import Acceptance, Directory
 from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import Natural, Record
+from strongroom.tlog.notes import parse_verifier_key
 
 LONGEST_TOLERANCE_SECONDS = 300
 
@@ -27,6 +28,8 @@ def check_acceptance(acceptance: Acceptance) -> None:
         host = origin.removeprefix("https://").partition(":")[0]
         if origin != "strongroom:cli" and not (host == acceptance.rp_id or host.endswith("." + acceptance.rp_id)):
             raise NotAllowed(f"the origin `{origin}` is not of `{acceptance.rp_id}`")
+    for witness in acceptance.witnesses:
+        parse_verifier_key(witness)
     if acceptance.clock_tolerance_seconds > LONGEST_TOLERANCE_SECONDS:
         raise NotAllowed(f"clocks may differ by {LONGEST_TOLERANCE_SECONDS} s at most")
 

@@ -22,7 +22,7 @@ from strongroom.statements.statement import parse_statement
 from strongroom.terms.errors import LogTampered, StrongroomError
 from strongroom.terms.records import parse_record
 
-EVENTS = ("keep.unsealed", "keep.locked", "refused", "refusals.counted", "snapshot.taken", "clock.doubted")
+EVENTS = ("keep.unsealed", "refused", "refusals.counted", "snapshot.taken", "clock.doubted")
 """What the keep itself saw or did, without anybody's statement."""
 
 

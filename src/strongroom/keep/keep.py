@@ -213,21 +213,23 @@ class Keep:
         if request.person in self._given:
             raise WrongShare(f"`{request.person}` gave a share already: it takes another custodian")
         plain = unwrap_with(self._unseal_key, request.share, _share_info("unseal", directory, request.person))
+        share = parse_share(plain.decode("utf-8", "replace"))
+        # Whose share it is, its number says: they were numbered in the order of the custodians' identifiers.
+        if share.number != sorted(directory.custodians).index(request.person) + 1:
+            raise WrongShare(f"share {share.number} is not that of `{request.person}`")
         try:
-            missing = self._shares.add(parse_share(plain.decode("utf-8", "replace")))
+            missing = self._shares.add(share)
             self._given.append(request.person)
             if missing == 0:
-                self._unsealed(book, self._shares.root(), self._given)
-        except (WrongShare, KeyringTampered) as error:
-            if "forgotten" in error.message:
-                self._given = []
-            raise
+                self._unsealed(book, self._shares.root(), list(self._given))
+        finally:
+            # A share that does not fit may have had all of them forgotten.
+            self._given = self._given[: len(self._shares)]
         return lambda: {"missing": missing}
 
     def _unsealed(self, book: Book, root: RootKey, given: list[str]) -> None:
         vault = Vault(root, self._random, self._journal.kept)
         if vault.public_keys() != book.directory.keys:
-            self._given = []
             raise KeyringTampered("this is not the root key of this deployment")
         self._open_up(book, vault, given)
 

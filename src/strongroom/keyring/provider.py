@@ -49,6 +49,10 @@ class CustodianShares:
         self._k, self._n = k, n
         self._shares: list[Share] = []
 
+    def __len__(self) -> int:
+        """Return how many shares are held."""
+        return len(self._shares)
+
     def add(self, share: Share) -> int:
         """Take a share and return how many are still missing.
 

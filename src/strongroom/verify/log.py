@@ -17,14 +17,13 @@ what no policy could allow is looked for in such an entry; it is counted, and a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from strongroom.acts.fold import deployment_name, fold
 from strongroom.acts.founding import verify_genesis
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
-from strongroom.terms.errors import BadKey, LogTampered, StrongroomError
+from strongroom.terms.errors import LogTampered, StrongroomError
 from strongroom.tlog.checkpoints import Checkpoint, verify_checkpoint
 from strongroom.tlog.notes import COSIGNATURE, ED25519, VerifierKey, parse_verifier_key, signed_at, verify_note
 from strongroom.tlog.tree import Tree, leaf_hash
@@ -125,18 +124,11 @@ class LogVerifier:
         # 7
         directory = self.directory
         clock = VerifierKey(name=f"{directory.origin}/time", kind=COSIGNATURE, public_key=directory.keys.time)
-        keys = (self.log_key, clock, *_witnesses(directory))
+        keys = (self.log_key, clock, *map(parse_verifier_key, directory.acceptance.witnesses))
         signatures = verify_note(self._note, keys).signatures
         return tuple(
             Cosigned(name=key.name, at=signed_at(line.signature)) for key, line in signatures if key.kind == COSIGNATURE
         )
-
-
-def _witnesses(directory: Directory) -> Iterator[VerifierKey]:
-    """Yield the keys of the witnesses; a text that a quorum agreed on and that is no key has signed nothing."""
-    for text in directory.acceptance.witnesses:
-        with suppress(BadKey):
-            yield parse_verifier_key(text)
 
 
 class _Naming:

@@ -202,12 +202,13 @@ def test_a_floor_that_errs_refuses() -> None:
     assert "`floor-erring`" in refused(GOOD, parse_bundle(DEFAULTS, SCHEMA, floor=floor)).message
 
 
-def test_a_floor_that_permits_permits_nothing() -> None:
-    floor = PolicyFile(
-        name="floor.cedar", text='@id("floor-open") @requires("-") permit (principal, action, resource);'
-    )
-    refused(GOOD, parse_bundle(DEFAULTS, SCHEMA, floor=floor))
-    refused(GOOD, parse_bundle([], SCHEMA, floor=floor))
+@pytest.mark.parametrize(
+    "policy", ['@id("floor-open") @requires("-") permit', '@id("access-ours") @requires("-") forbid']
+)
+def test_a_floor_that_permits_or_is_named_like_others_is_none(policy: str) -> None:
+    floor = PolicyFile(name="floor.cedar", text=f"{policy} (principal, action, resource);")
+    with pytest.raises(BadPolicy, match="not of a floor"):
+        parse_bundle(DEFAULTS, SCHEMA, floor=floor)
 
 
 @pytest.mark.parametrize(

@@ -81,15 +81,13 @@ def test_this_much_was_read() -> None:
 
 @pytest.mark.parametrize("policy_id", BUNDLE.policies)
 def test_no_default_policy_is_dead(policy_id: str) -> None:
-    templates = {name: policy.template for name, policy in BUNDLE.policies.items()}
-    maimed = replace(BUNDLE, own=handle_without(templates, policy_id))
+    maimed = replace(BUNDLE, whole=handle_without(templates(BUNDLE), policy_id))
     assert answers(maimed, DEFAULT_ROWS) != [row.allowed for row in DEFAULT_ROWS]
 
 
 @pytest.mark.parametrize("policy_id", WIDE_OPEN.floor_policies)
 def test_no_policy_of_the_floor_is_dead(policy_id: str) -> None:
-    templates = {name: policy.template for name, policy in WIDE_OPEN.floor_policies.items()}
-    maimed = replace(WIDE_OPEN, floor=handle_without(templates, policy_id))
+    maimed = replace(WIDE_OPEN, whole=handle_without(templates(WIDE_OPEN), policy_id))
     assert answers(maimed, FLOOR_ROWS) != [row.allowed for row in FLOOR_ROWS]
 
 
@@ -120,6 +118,11 @@ def test_words_a_person_reads_are_short_and_plain() -> None:
         assert not policy.requires.endswith("."), policy.id
 
 
+def templates(bundle: Bundle) -> dict[str, pst.Template]:
+    """Return the parsed form of every policy, the floor's too."""
+    return {name: policy.template for name, policy in {**bundle.policies, **bundle.floor_policies}.items()}
+
+
 def weakened(template: pst.Template) -> list[pst.Template]:
     """Return the policy in every form that lacks one clause, or one operand of an `and` or `or`."""
 
@@ -147,15 +150,12 @@ def weakened(template: pst.Template) -> list[pst.Template]:
 
 def survivors(bundle: Bundle, rows: Sequence[Row], *, floor: bool) -> list[str]:
     """Return every condition that no row would miss."""
-    templates = {
-        name: policy.template for name, policy in (bundle.floor_policies if floor else bundle.policies).items()
-    }
+    every = templates(bundle)
     found = []
-    for name, template in templates.items():
-        for form in weakened(template):
-            nodes = pst.PolicySet(templates={}, static_policies={**templates, name: form}, template_links=())
-            handle = cedarpy.PolicySet.from_pst(nodes)
-            other = replace(bundle, floor=handle) if floor else replace(bundle, own=handle)
+    for name in bundle.floor_policies if floor else bundle.policies:
+        for form in weakened(every[name]):
+            nodes = pst.PolicySet(templates={}, static_policies={**every, name: form}, template_links=())
+            other = replace(bundle, whole=cedarpy.PolicySet.from_pst(nodes))
             if not any(rows_that_fail(other, [row]) for row in rows):
                 found.append(f"{name}: {cedarpy.PolicySet.from_pst(replace(nodes, static_policies={name: form}))}")
     return found

@@ -12,7 +12,7 @@ from cedarpy import pst
 
 from strongroom.policy.claims import claim_findings
 from strongroom.policy.schema import Schema
-from strongroom.policy.source import ERROR, Finding, Policy, PolicyFile, read_policies
+from strongroom.policy.source import ERROR, FLOOR_PREFIX, Finding, Policy, PolicyFile, read_policies
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadPolicy
@@ -31,8 +31,8 @@ class Bundle:
     cedar_version: str
     policies: Mapping[str, Policy]
     floor_policies: Mapping[str, Policy]
-    own: cedarpy.PolicySet
-    floor: cedarpy.PolicySet
+    whole: cedarpy.PolicySet
+    """Both, as one set: no id is in both."""
     permits: cedarpy.PolicySet
 
 
@@ -65,6 +65,11 @@ def parse_bundle(files: Sequence[PolicyFile], schema: Schema, *, floor: PolicyFi
     faults += [fault for policy in policies for fault in claim_findings(policy)]
     floor = floor or floor_file()
     floor_policies, floor_faults = read_policies([floor], schema.handle)
+    floor_faults += [
+        Finding(policy_id=policy.id, severity=ERROR, message="not of a floor", hint=f"forbid, as `{FLOOR_PREFIX}…`")
+        for policy in floor_policies
+        if policy.permits or not policy.id.startswith(FLOOR_PREFIX)
+    ]
     _check([fault for fault in faults if fault.severity == ERROR] + floor_faults)
     return Bundle(
         schema=schema,
@@ -73,8 +78,7 @@ def parse_bundle(files: Sequence[PolicyFile], schema: Schema, *, floor: PolicyFi
         cedar_version=CEDAR_VERSION,
         policies={policy.id: policy for policy in policies},
         floor_policies={policy.id: policy for policy in floor_policies},
-        own=_handle(policies),
-        floor=_handle(floor_policies),
+        whole=_handle([*floor_policies, *policies]),
         permits=_handle([policy for policy in policies if policy.permits]),
     )
 

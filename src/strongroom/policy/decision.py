@@ -1,7 +1,7 @@
-"""Decision: what Cedar says to one request, under the floor and under the deployment's own policies.
+"""Decision: what Cedar says to one request, under the floor and the deployment's own policies, all in one question.
 
-INVARIANT: allowed means that a permit matched, that no forbid did, that the floor answered and refused nothing, and
-that not one policy erred. Cedar skips a policy that errs, so an erring `forbid` would fail open.
+INVARIANT: allowed means that a permit matched, that no forbid did, none of the floor's either, and that not one policy
+erred. Cedar skips a policy that errs, so an erring `forbid` would fail open.
 """
 
 from __future__ import annotations
@@ -32,16 +32,14 @@ def decide(bundle: Bundle, request: Request) -> Decision:
     Raises:
         Denied: the request itself does not fit the schema.
     """
-    question = _question(bundle, request)
-    floor, own = _ask(question, bundle.floor), _ask(question, bundle.own)
-    errors = tuple(sorted(floor.diagnostics.errors)) + tuple(sorted(own.diagnostics.errors))
-    # The floor permits nothing, so it lets pass what it gives no reason against.
-    against = tuple(sorted(floor.diagnostics.reasons))
-    if own.decision is not Answer.Allow:
-        against += tuple(sorted(own.diagnostics.reasons))
-    elif not against and not errors:
-        return Decision(allowed=True, determining=tuple(sorted(own.diagnostics.reasons)), errors=())
-    return Decision(allowed=False, determining=against, errors=errors)
+    answer = _ask(_question(bundle, request), bundle.whole)
+    reasons = tuple(sorted(answer.diagnostics.reasons, key=lambda name: (name not in bundle.floor_policies, name)))
+    errors = tuple(sorted(answer.diagnostics.errors))
+    if answer.decision is not Answer.Allow:
+        return Decision(allowed=False, determining=reasons, errors=errors)
+    if errors:  # the permits that match are no reason against
+        return Decision(allowed=False, determining=(), errors=errors)
+    return Decision(allowed=True, determining=reasons, errors=())
 
 
 def matching_permits(bundle: Bundle, request: Request) -> tuple[str, ...]:

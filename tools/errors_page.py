@@ -10,6 +10,7 @@ from pathlib import Path
 HOUSE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOUSE / "src"))
 
+from strongroom.terms import outer_errors as _all  # noqa: E402, F401  (its classes are errors too)
 from strongroom.terms.errors import families  # noqa: E402  (found where this file lies, installed or not)
 
 INTRODUCTION = """\

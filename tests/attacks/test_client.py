@@ -30,18 +30,15 @@ from strongroom.statements.statement import parse_statement
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import (
     AlreadyDone,
-    BadAnswer,
-    BadProof,
     BadSignature,
-    KeepUnavailable,
     LogTampered,
     NotFound,
-    NotFrozen,
     StrongroomError,
     WrongDeployment,
     WrongKey,
 )
 from strongroom.terms.ids import new_id
+from strongroom.terms.outer_errors import BadAnswer, BadProof, KeepUnavailable, NotFrozen
 from strongroom.terms.records import parse_record
 from tests.attacks.versions import MODEL, write_model
 from tests.client_keep.logs import Clock, Keeper, Reply, Request, World, b64, drafted, founded, served

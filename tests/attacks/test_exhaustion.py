@@ -13,7 +13,7 @@ from strongroom.client.version import open_sealed
 from strongroom.objects import open_store
 from strongroom.sealing.manifest import LARGEST_MANIFEST_BYTES
 from strongroom.sealing.places import manifest_name
-from strongroom.terms.errors import NoMemory, ObjectSize
+from strongroom.terms.outer_errors import NoMemory, ObjectSize
 from tests.attacks.versions import ATLAS_1, OWNER, seal
 
 

@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from strongroom.terms.errors import BadKey, BadNote, BadProof, BadSignature
+from strongroom.terms.errors import BadKey, BadNote, BadSignature
+from strongroom.terms.outer_errors import BadProof
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
 from strongroom.tlog.cosignatures import cosign, verify_cosignature, with_signature
 from strongroom.tlog.notes import COSIGNATURE, ED25519, Note, NoteSignature, VerifierKey, parse_note, sign_note

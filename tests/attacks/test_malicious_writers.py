@@ -19,7 +19,8 @@ from strongroom.sealing.keys import DataKey
 from strongroom.sealing.manifest import SealedFile, open_manifest, seal_manifest
 from strongroom.sealing.places import manifest_name
 from strongroom.sealing.tensors import Tensor, TensorIndex
-from strongroom.terms.errors import BadPath, BadTensors, ManifestTampered, ObjectTampered, OutputExists, StrongroomError
+from strongroom.terms.errors import ManifestTampered, ObjectTampered, OutputExists, StrongroomError
+from strongroom.terms.outer_errors import BadPath, BadTensors
 from tests.attacks.versions import ATLAS_1, OWNER, opened, overwrite, read_tree, seal, write_key, write_model
 from tests.cli.command import check_refused, done, run
 

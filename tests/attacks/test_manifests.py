@@ -37,9 +37,9 @@ from strongroom.terms.errors import (
     StrongroomError,
     UnknownFormat,
     WrongKey,
-    WrongManifest,
 )
 from strongroom.terms.names import VersionName
+from strongroom.terms.outer_errors import WrongManifest
 from tests.attacks.versions import (
     ATLAS_1,
     ATLAS_2,

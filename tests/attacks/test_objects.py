@@ -14,16 +14,8 @@ from strongroom.client.scrub import Damage, scrub
 from strongroom.client.seal import Sealed
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing import floe
-from strongroom.terms.errors import (
-    NotFound,
-    ObjectExtra,
-    ObjectMissing,
-    ObjectSize,
-    ObjectTampered,
-    StoreUnavailable,
-    StrongroomError,
-    Tampered,
-)
+from strongroom.terms.errors import NotFound, ObjectTampered, StoreUnavailable, StrongroomError, Tampered
+from strongroom.terms.outer_errors import ObjectExtra, ObjectMissing, ObjectSize
 from tests.attacks.versions import ATLAS_1, ATLAS_2, OWNER, objects, opened, overwrite, remove, seal, stored, write_key
 from tests.cli.command import check_refused, done, run, run_inside
 

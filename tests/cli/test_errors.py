@@ -10,19 +10,15 @@ import pytest
 from strongroom.objects import open_store
 from strongroom.terms.errors import (
     BadKey,
-    BadName,
     BadRequest,
-    BadSource,
-    BadStoreUrl,
     NotFound,
     OutputExists,
     StoreUnavailable,
     StrongroomError,
-    VersionExists,
     WrongKey,
-    WrongManifest,
     families,
 )
+from strongroom.terms.outer_errors import BadName, BadSource, BadStoreUrl, VersionExists, WrongManifest
 from tests.attacks.versions import ATLAS_1, OWNER, STRANGER, read_tree, seal, write_model
 from tests.cli.command import COMMAND, check_refused, run, run_inside
 

@@ -12,22 +12,20 @@ import pytest
 
 from strongroom.terms.errors import (
     AlreadyDone,
-    BadName,
     BadPolicy,
     BadRecord,
     BadRequest,
     Denied,
-    KeepUnavailable,
     NotAllowed,
     NotCanonical,
     NotFound,
-    NotFrozen,
     OutputExists,
     StrongroomError,
     UnknownSigner,
     UnsafePlace,
     WrongDeployment,
 )
+from strongroom.terms.outer_errors import BadName, KeepUnavailable, NotFrozen
 from tests.attacks.versions import write_model
 from tests.cli.command import COMMAND, run_inside
 from tests.cli.keeping import PLAN, RP_ID, House

@@ -12,16 +12,8 @@ from strongroom.client.connection import Connection
 from strongroom.client.founding import fetch_share
 from strongroom.client.profile import open_profile
 from strongroom.keep.__main__ import log_key_of
-from strongroom.terms.errors import (
-    AlreadyDone,
-    BadRequest,
-    Denied,
-    NotAllowed,
-    NotFound,
-    NotFrozen,
-    OutputExists,
-    UnknownSigner,
-)
+from strongroom.terms.errors import AlreadyDone, BadRequest, Denied, NotAllowed, NotFound, OutputExists, UnknownSigner
+from strongroom.terms.outer_errors import NotFrozen
 from strongroom.tlog.receipts import check_receipt, parse_receipt
 from strongroom.verify.__main__ import main as verify_log
 from tests.attacks.versions import MODEL, read_tree, write_model

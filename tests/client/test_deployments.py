@@ -20,8 +20,9 @@ from strongroom.sealing.manifest import parse_manifest
 from strongroom.sealing.places import SealName
 from strongroom.sealing.registration import check_data_key
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadName, BadTensors, NotFound, NotReleased, OutcomeUnknown, StoreUnavailable
+from strongroom.terms.errors import NotFound, NotReleased, StoreUnavailable
 from strongroom.terms.names import VersionName
+from strongroom.terms.outer_errors import BadName, BadTensors, OutcomeUnknown
 from tests.attacks.versions import (
     ATLAS_1,
     DEPLOYMENT,

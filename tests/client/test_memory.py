@@ -19,7 +19,8 @@ from safetensors import safe_open
 import strongroom
 from strongroom.client import OpenVersion, memory
 from strongroom.client.memory import MemoryFolder
-from strongroom.terms.errors import BadRequest, NoMemory, NotFound, ObjectTampered
+from strongroom.terms.errors import BadRequest, NotFound, ObjectTampered
+from strongroom.terms.outer_errors import NoMemory
 from tests.client.sealed import SealedForTest, filled, real_model, safetensors, seal
 
 PLAIN = safetensors({"a": filled("F32", 300, 50), "b": filled("BF16", 7, 9)})

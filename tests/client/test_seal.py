@@ -17,7 +17,8 @@ from strongroom.client.sweep import sweep
 from strongroom.client.version import fetch_manifest, open_sealed
 from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadRequest, LeaseLost, NoSpace, StoreUnavailable, VersionExists
+from strongroom.terms.errors import BadRequest, NoSpace, StoreUnavailable
+from strongroom.terms.outer_errors import LeaseLost, VersionExists
 from tests.attacks.versions import (
     ATLAS_1,
     ATLAS_2,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from strongroom.client.patterns import matches
-from strongroom.terms.errors import BadRequest, BadTensors, NotFound
+from strongroom.terms.errors import BadRequest, NotFound
+from strongroom.terms.outer_errors import BadTensors
 from tests.client.sealed import filled, safetensors, seal
 
 A, B, C = (filled("F32", 40, 50, seed=seed) for seed in (1, 2, 3))

@@ -18,14 +18,8 @@ from hypothesis import strategies as st
 from strongroom.client.seal import seal_version
 from strongroom.client.sources import LEFT_OUT, Source, SourceReader, find_sources, read_tensor_index
 from strongroom.objects import open_store
-from strongroom.terms.errors import (
-    AccessDenied,
-    BadPath,
-    BadSource,
-    NotFound,
-    SourceChanged,
-    StrongroomError,
-)
+from strongroom.terms.errors import AccessDenied, NotFound, StrongroomError
+from strongroom.terms.outer_errors import BadPath, BadSource, SourceChanged
 from tests.attacks.versions import ATLAS_1, OWNER, opened, stored, write_model
 from tests.faults.hooked import Call, HookedStore
 

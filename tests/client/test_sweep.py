@@ -12,7 +12,8 @@ from strongroom.client.seal import Sealed
 from strongroom.client.sweep import Leftover, sweep
 from strongroom.objects import ObjectStore, open_store
 from strongroom.objects.local import LocalStore
-from strongroom.terms.errors import BadName, LeaseLost, NotCanonical, StoreUnavailable, StrongroomError
+from strongroom.terms.errors import NotCanonical, StoreUnavailable, StrongroomError
+from strongroom.terms.outer_errors import BadName, LeaseLost
 from tests.attacks.versions import ATLAS_2, MODEL, opened, overwrite, read_tree, remove, seal, stored
 from tests.cli.command import check_refused, done, run
 from tests.faults.hooked import Call, Fault, HookedStore

@@ -11,13 +11,8 @@ import pytest
 
 import strongroom
 from strongroom.sealing.tensors import Tensor, TensorIndex
-from strongroom.terms.errors import (
-    BadTensors,
-    ObjectMissing,
-    ObjectSize,
-    ObjectTampered,
-    WrongManifest,
-)
+from strongroom.terms.errors import ObjectTampered
+from strongroom.terms.outer_errors import BadTensors, ObjectMissing, ObjectSize, WrongManifest
 from tests.client.sealed import IDENTITY, NAME, SealedForTest, filled, safetensors, seal
 from tests.client.tensors import PLAIN, TENSORS, raw
 

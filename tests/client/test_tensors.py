@@ -10,11 +10,8 @@ import pytest
 from safetensors import safe_open
 
 import strongroom
-from strongroom.terms.errors import (
-    BadRequest,
-    BadTensors,
-    NotFound,
-)
+from strongroom.terms.errors import BadRequest, NotFound
+from strongroom.terms.outer_errors import BadTensors
 from tests.client.sealed import IDENTITY, NAME, SealedForTest, filled, safetensors, seal
 from tests.client.tensors import FLOAT8, PACKED, PLAIN, TENSORS, raw, same
 

@@ -14,8 +14,9 @@ import pytest
 from strongroom.client.connection import Connection
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import Denied, KeepUnavailable, Refused, StrongroomError, codes
+from strongroom.terms.errors import Denied, Refused, StrongroomError
 from strongroom.terms.frames import LARGEST_ANSWER_BYTES
+from strongroom.terms.outer_errors import KeepUnavailable, codes
 
 
 @contextmanager

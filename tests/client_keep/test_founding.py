@@ -31,8 +31,9 @@ from strongroom.client.profile import SOFTWARE, create_profile
 from strongroom.sealing.keys import PublicKey
 from strongroom.statements.words import digest_words
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadAnswer, NotAllowed, NotCanonical, NotFound, WrongDeployment
+from strongroom.terms.errors import NotAllowed, NotCanonical, NotFound, WrongDeployment
 from strongroom.terms.ids import new_id
+from strongroom.terms.outer_errors import BadAnswer
 from tests.client_keep.logs import ROLES, RP_ID, START, ZONE, Clock, Keeper, World, acceptance, b64, drafted, served
 
 

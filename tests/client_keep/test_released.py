@@ -13,16 +13,8 @@ from strongroom.client.released import Registered, find_grant, open_through_keep
 from strongroom.client.requests import freeze, request_access, revoke_grant
 from strongroom.client.session import Program
 from strongroom.objects import ObjectStore, open_store
-from strongroom.terms.errors import (
-    AlreadyDone,
-    BadName,
-    BadRequest,
-    Denied,
-    NotAllowed,
-    NotFound,
-    NotReleased,
-    WrongManifest,
-)
+from strongroom.terms.errors import AlreadyDone, BadRequest, Denied, NotAllowed, NotFound, NotReleased
+from strongroom.terms.outer_errors import BadName, WrongManifest
 from tests.attacks.versions import MODEL, overwrite, write_model
 from tests.client_keep.logs import World, founded
 

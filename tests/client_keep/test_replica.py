@@ -8,7 +8,8 @@ import pytest
 
 from strongroom.client.connection import Connection
 from strongroom.client.replica import Replica
-from strongroom.terms.errors import KeepUnavailable, LogTampered, NotFound, UnsafePlace
+from strongroom.terms.errors import LogTampered, NotFound, UnsafePlace
+from strongroom.terms.outer_errors import KeepUnavailable
 from strongroom.tlog.checkpoints import Checkpoint, sign_checkpoint
 from tests.client_keep.logs import Clock, Keeper, Reply, Request, World, served
 

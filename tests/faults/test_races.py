@@ -11,7 +11,8 @@ from strongroom.client.scrub import scrub
 from strongroom.client.seal import Sealed
 from strongroom.client.sweep import sweep
 from strongroom.objects import ObjectStore, open_store
-from strongroom.terms.errors import StrongroomError, VersionExists
+from strongroom.terms.errors import StrongroomError
+from strongroom.terms.outer_errors import VersionExists
 from tests.attacks.versions import ATLAS_1, OWNER, Files, opened, seal, stored, versions, write_model
 from tests.cli.command import check_refused, ended, start
 from tests.faults.hooked import Call, HookedStore

@@ -10,13 +10,8 @@ import pytest
 from strongroom.client.extract import extract_version
 from strongroom.client.version import open_sealed
 from strongroom.objects import ObjectStore, open_store
-from strongroom.terms.errors import (
-    NotFound,
-    ObjectMissing,
-    ObjectTampered,
-    StoreUnavailable,
-    StrongroomError,
-)
+from strongroom.terms.errors import NotFound, ObjectTampered, StoreUnavailable, StrongroomError
+from strongroom.terms.outer_errors import ObjectMissing
 from tests.attacks.versions import ATLAS_1, MODEL, OWNER, read_tree, seal
 from tests.faults.hooked import READS, Fault, HookedStore
 

@@ -17,16 +17,8 @@ from strongroom.client.sweep import sweep
 from strongroom.client.version import open_released
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import DataKey
-from strongroom.terms.errors import (
-    AccessDenied,
-    LeaseLost,
-    NoSpace,
-    NotFound,
-    OutcomeUnknown,
-    StoreUnavailable,
-    StrongroomError,
-    VersionExists,
-)
+from strongroom.terms.errors import AccessDenied, NoSpace, NotFound, StoreUnavailable, StrongroomError
+from strongroom.terms.outer_errors import LeaseLost, OutcomeUnknown, VersionExists
 from tests.attacks.versions import (
     ATLAS_1,
     MODEL,

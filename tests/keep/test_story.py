@@ -30,7 +30,7 @@ def test_a_version_opens_on_two_approvals_and_not_when_it_is_frozen(world: World
     (weights / "a.txt").write_bytes(b"weights")
     (tmp_path / "store").mkdir()
     store = open_store((tmp_path / "store").as_uri())
-    version = seal_through_keep(job, [weights], "acme/atlas", store, notes="first")
+    seal_through_keep(job, [weights], "acme/atlas", store, notes="first")
     world.session("Dan")
     world.grant("acme/atlas@1")
     with open_through_keep(world.session("Dan"), "acme/atlas@1", store) as opened:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from strongroom.objects import open_store
-from strongroom.terms.errors import BadStoreUrl, ObjectSize
+from strongroom.terms.outer_errors import BadStoreUrl, ObjectSize
 
 MIB = 1 << 20
 LENGTH = 256 * MIB

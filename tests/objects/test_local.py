@@ -17,15 +17,8 @@ import pytest
 
 from strongroom.objects import ObjectInfo, ObjectStore, open_store
 from strongroom.objects.local import LocalStore
-from strongroom.terms.errors import (
-    BadRequest,
-    BadStoreUrl,
-    LeaseLost,
-    NotFound,
-    ObjectTampered,
-    StoreUnavailable,
-    VersionExists,
-)
+from strongroom.terms.errors import BadRequest, NotFound, ObjectTampered, StoreUnavailable
+from strongroom.terms.outer_errors import BadStoreUrl, LeaseLost, VersionExists
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from strongroom.objects import ObjectInfo, ObjectStore, open_store
 from strongroom.objects.port import LONGEST_NAME, check_prefix, is_name
-from strongroom.terms.errors import BadRequest, NotFound, ObjectSize, StrongroomError, VersionExists
+from strongroom.terms.errors import BadRequest, NotFound, StrongroomError
+from strongroom.terms.outer_errors import ObjectSize, VersionExists
 
 MIB = 1 << 20
 # More than two parts of a multipart upload, and no round number.

@@ -24,14 +24,8 @@ from obstore.store import S3Store
 
 from strongroom.objects import ObjectInfo, ObjectStore, open_store
 from strongroom.objects.s3 import S3ObjectStore, part_bytes
-from strongroom.terms.errors import (
-    AccessDenied,
-    BadRequest,
-    BadStoreUrl,
-    NotFound,
-    StoreUnavailable,
-    StrongroomError,
-)
+from strongroom.terms.errors import AccessDenied, BadRequest, NotFound, StoreUnavailable, StrongroomError
+from strongroom.terms.outer_errors import BadStoreUrl
 from tests.conftest import S3_MARKS
 from tests.servers import S3Server
 

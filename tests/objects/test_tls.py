@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from strongroom.objects import ObjectStore, open_store
-from strongroom.terms.errors import BadStoreUrl, NotFound, StoreUnavailable
+from strongroom.terms.errors import NotFound, StoreUnavailable
+from strongroom.terms.outer_errors import BadStoreUrl
 
 
 class Empty(BaseHTTPRequestHandler):

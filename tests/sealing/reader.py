@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from strongroom.sealing.floe import HEADER_BYTES, SEGMENT_OVERHEAD_BYTES, Decryptor
 from strongroom.sealing.manifest import Contents
-from strongroom.terms.errors import ObjectMissing, ObjectSize, ObjectTampered
+from strongroom.terms.errors import ObjectTampered
+from strongroom.terms.outer_errors import ObjectMissing, ObjectSize
 
 
 def read_message(decryptor: Decryptor, stored: bytes, size_bytes: int, segments: int) -> Iterator[bytes]:

@@ -22,7 +22,8 @@ from strongroom.sealing.floe import (
     decrypt_into,
     encrypt_into,
 )
-from strongroom.terms.errors import BadRequest, ObjectSize, ObjectTampered
+from strongroom.terms.errors import BadRequest, ObjectTampered
+from strongroom.terms.outer_errors import ObjectSize
 from tests.sealing.reader import read_message
 from tests.sealing.reference import Floe
 from tests.vectors.floe_cases import draw

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.sealing.paths import check_path, check_paths
-from strongroom.terms.errors import BadPath
+from strongroom.terms.outer_errors import BadPath
 
 PATHS = st.text(st.sampled_from("aAbßẞsSöÖé/.\\ \u0301\u200b\ud800\0模\u212a\u0130iıKk"), max_size=12) | st.text(
     max_size=30

@@ -16,8 +16,8 @@ from strongroom.sealing.places import (
     object_name,
     parse_manifest_name,
 )
-from strongroom.terms.errors import BadName
 from strongroom.terms.names import VersionName
+from strongroom.terms.outer_errors import BadName
 
 SEAL_ID, MODEL_ID, DEPLOYMENT = "ab" * 16, "model-" + "cd" * 16, "sr1:" + "ef" * 32
 INSIDE = SealName(model=MODEL_ID, seal_id=SEAL_ID)

@@ -7,7 +7,7 @@ import re
 
 from strongroom.sealing import floe, keys, manifest, paths
 from strongroom.sealing.floe import Parameters
-from strongroom.terms import canonical, errors
+from strongroom.terms import canonical, outer_errors
 from strongroom.terms.digests import sha256
 from tests.vectors import spec_example
 from tests.vectors.version_writer import encode
@@ -28,7 +28,7 @@ def test_the_example_as_printed_is_a_manifest_with_the_printed_digest() -> None:
 
 
 def test_every_error_that_the_specification_names_exists() -> None:
-    codes = {error.code for error in errors.codes()}
+    codes = {error.code for error in outer_errors.codes()}
     checks = PAGE.partition("## What a reader checks")[2].partition("## Other formats")[0]
     named = {word for word in re.findall(r"`([a-z]+(?:-[a-z]+)+)`", checks) if word != "seal-id"}
     assert named == {

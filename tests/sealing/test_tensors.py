@@ -24,7 +24,7 @@ from strongroom.sealing.tensors import (
     parse_index,
 )
 from strongroom.terms import canonical
-from strongroom.terms.errors import BadTensors
+from strongroom.terms.outer_errors import BadTensors
 
 deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
 NUMPY = {

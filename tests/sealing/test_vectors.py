@@ -23,7 +23,8 @@ from strongroom.sealing.manifest import (
     parse_manifest,
 )
 from strongroom.sealing.registration import check_data_key
-from strongroom.terms.errors import ObjectSize, ObjectTampered, StrongroomError
+from strongroom.terms.errors import ObjectTampered, StrongroomError
+from strongroom.terms.outer_errors import ObjectSize
 from tests.sealing.reader import read_message, read_version
 from tests.vectors import generate
 

@@ -25,7 +25,7 @@ from strongroom.statements.envelope import (
 )
 from strongroom.statements.signatures import POSSESSION_FORMAT, POSSESSION_TYPE
 from strongroom.statements.webauthn import REGISTRATION_FORMAT
-from strongroom.terms import canonical, errors
+from strongroom.terms import canonical, outer_errors
 from strongroom.terms.errors import BadRecord, BadSignature, Malformed, StrongroomError
 from tests.statements.vectors import VECTORS, load
 from tests.vectors.statements import generate
@@ -154,7 +154,7 @@ def test_the_page_shows_the_vectors() -> None:
 
 def test_the_page_names_the_errors_and_the_numbers_of_the_code() -> None:
     expected = {vector["expect"] for folder in generate.FOLDERS for vector in load(folder).values()}
-    assert set(re.findall("`([a-z0-9-]+)`", PAGE)) & {error.code for error in errors.codes()} == expected - {"ok"}
+    assert set(re.findall("`([a-z0-9-]+)`", PAGE)) & {error.code for error in outer_errors.codes()} == expected - {"ok"}
     assert f"{LARGEST_PAYLOAD_BYTES:,} bytes, `sig` 72,\n  `authenticator_data` 1,024, `client_data` 4,096" in PAGE
     assert f"1 to {MOST_SIGNATURES} signatures" in PAGE
     types = (PAYLOAD_TYPE, POSSESSION_TYPE, POSSESSION_FORMAT, REGISTRATION_FORMAT)

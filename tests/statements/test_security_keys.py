@@ -39,15 +39,8 @@ from strongroom.statements.webauthn import (
     verify_assertion,
     verify_registration,
 )
-from strongroom.terms.errors import (
-    BadAssertion,
-    NoSecurityKey,
-    NotTouched,
-    OutputExists,
-    StoreUnavailable,
-    StrongroomError,
-    UnsafePlace,
-)
+from strongroom.terms.errors import BadAssertion, OutputExists, StoreUnavailable, StrongroomError, UnsafePlace
+from strongroom.terms.outer_errors import NoSecurityKey, NotTouched
 from tests.statements.authenticator import Authenticator
 from tests.vectors.statements import cases, writer
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.terms import errors
-from strongroom.terms.errors import StrongroomError, codes, families
+from strongroom.terms import errors, outer_errors
+from strongroom.terms.errors import StrongroomError, families
+from strongroom.terms.outer_errors import codes
 
 CLASSES = list(codes())
 SOURCES = Path(errors.__file__).parents[1]
@@ -27,7 +28,9 @@ def test_every_code_is_one_class_of_one_family() -> None:
     assert len(CLASSES) >= 25
     assert len({error.code for error in CLASSES}) == len(CLASSES)
     everything = {
-        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, StrongroomError)
+        value
+        for value in (*vars(errors).values(), *vars(outer_errors).values())
+        if isinstance(value, type) and issubclass(value, StrongroomError)
     }
     assert everything == {*CLASSES, *families(), StrongroomError}
 
@@ -49,10 +52,10 @@ def test_every_error_has_a_code_a_family_a_hint_and_a_description(error: type[St
 
 
 def test_a_hint_is_the_default_one_unless_a_better_is_known() -> None:
-    assert errors.BadPath("x").hint == errors.BadPath.default_hint
-    assert errors.BadPath("x", hint="do y").hint == "do y"
-    assert errors.BadPath("x", hint="").hint == ""
-    assert str(errors.BadPath("x")) == errors.BadPath("x").message == "x"
+    assert outer_errors.BadPath("x").hint == outer_errors.BadPath.default_hint
+    assert outer_errors.BadPath("x", hint="do y").hint == "do y"
+    assert outer_errors.BadPath("x", hint="").hint == ""
+    assert str(outer_errors.BadPath("x")) == outer_errors.BadPath("x").message == "x"
 
 
 def messages(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from strongroom.terms.errors import codes
+from strongroom.terms.outer_errors import codes
 
 HOUSE = Path(__file__).resolve().parents[2]
 

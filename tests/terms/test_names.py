@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.terms.digests import parse_digest, sha256
-from strongroom.terms.errors import BadName, BadRequest
+from strongroom.terms.errors import BadRequest
 from strongroom.terms.names import VersionName, check_model, parse_version
+from strongroom.terms.outer_errors import BadName
 
 PART = st.from_regex(r"\A[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?\Z").filter(lambda part: ".." not in part)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.terms.errors import BadProof
+from strongroom.terms.outer_errors import BadProof
 from strongroom.tlog.proofs import check_consistency, check_inclusion
 from strongroom.tlog.tree import EMPTY_ROOT, leaf_hash
 from tests.tlog import reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from strongroom.terms import errors
+from strongroom.terms import outer_errors
 from strongroom.tlog import notes, receipts, text, tiles
 from strongroom.tlog.cosignatures import verify_cosignature
 from strongroom.tlog.notes import parse_verifier_key
@@ -40,7 +40,7 @@ def test_the_example_as_printed_is_a_receipt_of_the_printed_entry_under_the_prin
 def test_every_error_that_the_specification_names_exists() -> None:
     named = set(re.findall(r"`(bad-[a-z]+)`", PAGE))
     assert named == {"bad-key", "bad-note", "bad-proof", "bad-request", "bad-signature"}
-    assert named <= {error.code for error in errors.codes()}
+    assert named <= {error.code for error in outer_errors.codes()}
 
 
 def test_the_numbers_of_the_specification_are_those_of_the_code() -> None:

@@ -8,7 +8,7 @@ import re
 from strongroom.acts.table import act_of_entry
 from strongroom.directory.entries import parse_entry
 from strongroom.statements.signatures import point_of, verify_es256
-from strongroom.terms import errors
+from strongroom.terms import outer_errors
 from strongroom.terms.digests import sha256
 from strongroom.tlog.tree import leaf_hash
 from strongroom.verify import command, copy, log, recheck
@@ -53,6 +53,6 @@ def test_the_numbered_list_is_that_of_the_code() -> None:
 def test_the_numbers_and_errors_of_the_specification_are_those_of_the_code() -> None:
     assert f"{copy.LARGEST_ENTRY_BYTES:,} bytes" in PAGE
     assert (LIBRARY_MISSING, command.EXIT_NOT_RECHECKED) == (7, 8)
-    assert {"bad-note", "bad-signature", "log-tampered"} <= {error.code for error in errors.codes()}
-    assert {error.exit_code for error in errors.codes() if error.code in {"bad-signature", "log-tampered"}} == {6}
+    assert {"bad-note", "bad-signature", "log-tampered"} <= {error.code for error in outer_errors.codes()}
+    assert {error.exit_code for error in outer_errors.codes() if error.code in {"bad-signature", "log-tampered"}} == {6}
     assert f"<deployment>/{log.ERA}" in PAGE

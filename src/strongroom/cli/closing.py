@@ -10,7 +10,8 @@ from strongroom.cli import here
 from strongroom.cli.options import Duration, json_option, purpose_option, reason_option
 from strongroom.cli.output import show
 from strongroom.cli.proposing import show_proposed
-from strongroom.terms.errors import BadRequest, NotFrozen, Unavailable
+from strongroom.terms.errors import BadRequest, Unavailable
+from strongroom.terms.outer_errors import NotFrozen
 
 if TYPE_CHECKING:
     from strongroom.client.deployment import Done

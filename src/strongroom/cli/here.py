@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from strongroom.cli.output import note
-from strongroom.terms.errors import BadRequest, KeepSealed, KeepUnavailable, NotAllowed, NotFound, UnknownSigner
+from strongroom.terms.errors import BadRequest, KeepSealed, NotAllowed, NotFound, UnknownSigner
+from strongroom.terms.outer_errors import KeepUnavailable
 
 if TYPE_CHECKING:
     from strongroom.client.deployment import Deployment

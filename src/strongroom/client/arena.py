@@ -6,7 +6,7 @@ import contextlib
 import errno
 import mmap
 
-from strongroom.terms.errors import NoMemory
+from strongroom.terms.outer_errors import NoMemory
 
 
 def allocate(size_bytes: int) -> memoryview:

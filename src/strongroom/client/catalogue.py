@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
 from strongroom.sealing.places import Name, SealName, parse_manifest_name
-from strongroom.terms.errors import BadName, StrongroomError
+from strongroom.terms.errors import StrongroomError
 from strongroom.terms.names import VersionName
+from strongroom.terms.outer_errors import BadName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,15 +17,9 @@ from pathlib import Path
 
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import (
-    BadFrame,
-    KeepUnavailable,
-    NotCanonical,
-    StrongroomError,
-    codes,
-    families,
-)
+from strongroom.terms.errors import BadFrame, NotCanonical, StrongroomError, families
 from strongroom.terms.frames import LARGEST_ANSWER_BYTES, LARGEST_REQUEST_BYTES, FrameReader, encode_frame
+from strongroom.terms.outer_errors import KeepUnavailable, codes
 
 TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 16

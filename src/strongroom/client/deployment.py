@@ -24,7 +24,8 @@ from strongroom.directory.state import Directory
 from strongroom.statements.envelope import Envelope
 from strongroom.statements.statement import parse_statement
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import BadAnswer, BadProof, StrongroomError
+from strongroom.terms.errors import StrongroomError
+from strongroom.terms.outer_errors import BadAnswer, BadProof
 from strongroom.tlog.checkpoints import Checkpoint
 from strongroom.tlog.proofs import check_inclusion
 from strongroom.tlog.tree import leaf_hash

@@ -36,8 +36,9 @@ from strongroom.statements.words import digest_words
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadAnswer, NotAllowed, NotFound, WrongDeployment
+from strongroom.terms.errors import NotAllowed, NotFound, WrongDeployment
 from strongroom.terms.ids import Random, new_id
+from strongroom.terms.outer_errors import BadAnswer
 from strongroom.terms.records import Bytes, Count, Label, Matches, parse_record, record_json
 
 DRAFT_FORMAT = "strongroom/genesis-draft/1"

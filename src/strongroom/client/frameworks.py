@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from strongroom.client.regions import Region
 from strongroom.sealing.tensors import DTYPE_BITS, Tensor
-from strongroom.terms.errors import BadRequest, BadTensors
+from strongroom.terms.errors import BadRequest
+from strongroom.terms.outer_errors import BadTensors
 
 if sys.byteorder != "little":
     # safetensors are little-endian, and every array here is the very bytes of the file.

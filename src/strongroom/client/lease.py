@@ -14,7 +14,8 @@ from collections.abc import Callable
 from strongroom.objects import ObjectInfo, ObjectStore
 from strongroom.sealing.places import Name
 from strongroom.terms import canonical
-from strongroom.terms.errors import LeaseLost, StrongroomError
+from strongroom.terms.errors import StrongroomError
+from strongroom.terms.outer_errors import LeaseLost
 
 Clock = Callable[[], float]
 

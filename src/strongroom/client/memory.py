@@ -24,7 +24,8 @@ from typing import Any
 
 from strongroom.client.threads import Buffers, run_jobs
 from strongroom.client.version import SealedVersion, Wanted
-from strongroom.terms.errors import NoMemory, StoreUnavailable
+from strongroom.terms.errors import StoreUnavailable
+from strongroom.terms.outer_errors import NoMemory
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - held against the kernel's word, and only for a folder of our own
 _TMPFS, _RAMFS = 0x01021994, 0x858458F6

@@ -42,8 +42,9 @@ from strongroom.statements.statement import KEEP, parse_statement
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import BadAnswer, NotAllowed
+from strongroom.terms.errors import NotAllowed
 from strongroom.terms.ids import new_id
+from strongroom.terms.outer_errors import BadAnswer
 from strongroom.terms.records import Bytes, Count, Digest, Instant, VersionId, parse_record
 
 RELEASED = "released/1"

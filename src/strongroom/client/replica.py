@@ -32,13 +32,8 @@ from strongroom.client.private_folder import PrivateFolder, disk, sync_folder
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import (
-    KeepUnavailable,
-    LogTampered,
-    NotFound,
-    StrongroomError,
-    WrongDeployment,
-)
+from strongroom.terms.errors import LogTampered, NotFound, StrongroomError, WrongDeployment
+from strongroom.terms.outer_errors import KeepUnavailable
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint
 from strongroom.tlog.notes import COSIGNATURE, ED25519, VerifierKey, signed_at, verify_note
 from strongroom.tlog.tree import Tree, leaf_hash

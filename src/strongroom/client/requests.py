@@ -36,7 +36,8 @@ from strongroom.client.session import Program, Session
 from strongroom.directory import find
 from strongroom.directory.state import record_digest
 from strongroom.statements.statement import parse_statement
-from strongroom.terms.errors import AlreadyDone, BadRequest, NotFrozen, StrongroomError
+from strongroom.terms.errors import AlreadyDone, BadRequest, StrongroomError
+from strongroom.terms.outer_errors import NotFrozen
 from strongroom.terms.records import record_json
 
 FREEZE_SECONDS = 5.0

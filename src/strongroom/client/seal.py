@@ -39,15 +39,9 @@ from strongroom.sealing.manifest import (
 from strongroom.sealing.places import Name, check_deployment, check_model_id, manifest_name, name_of, object_name
 from strongroom.sealing.tensors import TensorIndex
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import (
-    NoSpace,
-    NotFound,
-    OutcomeUnknown,
-    StoreUnavailable,
-    StrongroomError,
-    VersionExists,
-)
+from strongroom.terms.errors import NoSpace, NotFound, StoreUnavailable, StrongroomError
 from strongroom.terms.names import VersionName
+from strongroom.terms.outer_errors import OutcomeUnknown, VersionExists
 
 _MANIFEST_SLACK_BYTES = 1 << 16
 

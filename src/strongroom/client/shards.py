@@ -16,7 +16,8 @@ from strongroom.client.patterns import matches
 from strongroom.client.version import SealedVersion
 from strongroom.sealing import tensors
 from strongroom.sealing.tensors import LENGTH_BYTES, Tensor, TensorIndex
-from strongroom.terms.errors import BadRequest, BadTensors, NotFound
+from strongroom.terms.errors import BadRequest, NotFound
+from strongroom.terms.outer_errors import BadTensors
 
 _SUFFIX = ".safetensors"
 _INDEX_PATTERNS = ("*.safetensors.index.json", "*.safetensors.index.*.json")

@@ -19,14 +19,8 @@ from strongroom.client.patterns import matches
 from strongroom.sealing import tensors
 from strongroom.sealing.paths import check_paths
 from strongroom.sealing.tensors import TensorIndex
-from strongroom.terms.errors import (
-    AccessDenied,
-    BadSource,
-    BadTensors,
-    NotFound,
-    SourceChanged,
-    StoreUnavailable,
-)
+from strongroom.terms.errors import AccessDenied, NotFound, StoreUnavailable
+from strongroom.terms.outer_errors import BadSource, BadTensors, SourceChanged
 
 LEFT_OUT = (
     ".git",

@@ -15,7 +15,8 @@ from strongroom.client.catalogue import list_versions
 from strongroom.client.lease import DEFAULT_GRACE_SECONDS
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
-from strongroom.terms.errors import BadName, NotFound, StoreUnavailable
+from strongroom.terms.errors import NotFound, StoreUnavailable
+from strongroom.terms.outer_errors import BadName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,19 +26,9 @@ from strongroom.sealing.manifest import (
 )
 from strongroom.sealing.places import Name, SealName, manifest_name
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import (
-    BadRequest,
-    ManifestTampered,
-    NoMemory,
-    NotFound,
-    NotReleased,
-    ObjectExtra,
-    ObjectMissing,
-    ObjectSize,
-    ObjectTampered,
-    WrongManifest,
-)
+from strongroom.terms.errors import BadRequest, ManifestTampered, NotFound, NotReleased, ObjectTampered
 from strongroom.terms.names import VersionName
+from strongroom.terms.outer_errors import NoMemory, ObjectExtra, ObjectMissing, ObjectSize, WrongManifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

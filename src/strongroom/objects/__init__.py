@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from strongroom.objects.port import ObjectInfo, ObjectStore, ObjectWriter
-from strongroom.terms.errors import BadStoreUrl
+from strongroom.terms.outer_errors import BadStoreUrl
 
 __all__ = ["ObjectInfo", "ObjectStore", "ObjectWriter", "open_store"]
 

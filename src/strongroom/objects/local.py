@@ -26,16 +26,13 @@ from strongroom.objects.port import ObjectInfo, check_name, check_offset, check_
 from strongroom.terms.errors import (
     AccessDenied,
     BadRequest,
-    BadStoreUrl,
-    LeaseLost,
     NoSpace,
     NotFound,
-    ObjectSize,
     ObjectTampered,
     StoreUnavailable,
     StrongroomError,
-    VersionExists,
 )
+from strongroom.terms.outer_errors import BadStoreUrl, LeaseLost, ObjectSize, VersionExists
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a planted FIFO must not hold a reader up. It means nothing for a regular file.

@@ -28,17 +28,8 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from strongroom.objects.port import ObjectInfo, check_name, check_offset, check_prefix, is_name
-from strongroom.terms.errors import (
-    AccessDenied,
-    BadRequest,
-    BadStoreUrl,
-    NoSpace,
-    NotFound,
-    ObjectSize,
-    StoreUnavailable,
-    StrongroomError,
-    VersionExists,
-)
+from strongroom.terms.errors import AccessDenied, BadRequest, NoSpace, NotFound, StoreUnavailable, StrongroomError
+from strongroom.terms.outer_errors import BadStoreUrl, ObjectSize, VersionExists
 
 if TYPE_CHECKING:  # these exist only for type checkers
     from obstore.store import ClientConfig, RetryConfig, S3Config

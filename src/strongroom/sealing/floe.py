@@ -30,7 +30,8 @@ from strongroom.sealing.floe_header import (
     floe_kdf,
     tag_and_message_key,
 )
-from strongroom.terms.errors import BadRequest, ObjectSize, ObjectTampered
+from strongroom.terms.errors import BadRequest, ObjectTampered
+from strongroom.terms.outer_errors import ObjectSize
 
 __all__ = [
     "HEADER_BYTES",

@@ -27,16 +27,9 @@ from strongroom.sealing.tensors import TensorIndex
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import (
-    BadName,
-    BadRequest,
-    ManifestTampered,
-    NotCanonical,
-    StrongroomError,
-    UnknownFormat,
-    WrongKey,
-)
+from strongroom.terms.errors import BadRequest, ManifestTampered, NotCanonical, StrongroomError, UnknownFormat, WrongKey
 from strongroom.terms.names import check_model
+from strongroom.terms.outer_errors import BadName
 
 FORMAT = "strongroom/sealed-version/1"
 PART_SEGMENTS = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from strongroom.terms.errors import BadPath
+from strongroom.terms.outer_errors import BadPath
 
 LONGEST_PATH_BYTES = 1024
 LONGEST_PART_BYTES = 255

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from strongroom.terms.errors import BadName
 from strongroom.terms.names import VersionName, parse_version
+from strongroom.terms.outer_errors import BadName
 
 _DEPLOYMENT = re.compile(r"sr1:[0-9a-f]{64}\Z")
 _MODEL_ID = re.compile(r"model-[0-9a-f]{32}\Z")

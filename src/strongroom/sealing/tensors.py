@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import BadTensors, NotCanonical
+from strongroom.terms.errors import NotCanonical
+from strongroom.terms.outer_errors import BadTensors
 
 LENGTH_BYTES = 8
 LARGEST_HEADER_BYTES = 100_000_000

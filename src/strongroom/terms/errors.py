@@ -6,7 +6,6 @@ input in backticks and the cause after a colon; the hint says what to do and sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -77,46 +76,11 @@ class BadRecord(Malformed):
     default_hint = "have its writer correct the field that is named"
 
 
-class BadName(Malformed):
-    """A model or version name that is not allowed."""
-
-    code = "bad-name"
-    default_hint = "a version is named like `acme/atlas@1`: lower case letters, digits, `-`, `_`, `.`"
-
-
-class BadPath(Malformed):
-    """A path inside a version that is not allowed."""
-
-    code = "bad-path"
-    default_hint = "rename the file, or leave it out with `--exclude`"
-
-
 class BadKey(Malformed):
     """A public key or an identity that cannot be read."""
 
     code = "bad-key"
     default_hint = "make a new pair with `strongroom keygen`"
-
-
-class BadStoreUrl(Malformed):
-    """A store URL that names no kind of store, or one with unknown parts."""
-
-    code = "bad-store-url"
-    default_hint = "use `file:///folder` or `s3://bucket/prefix`"
-
-
-class BadSource(Malformed):
-    """A file that cannot be sealed: a device, a symlink that leaves the model, a broken safetensors file."""
-
-    code = "bad-source"
-    default_hint = "leave it out with `--exclude`, or replace it by a regular file"
-
-
-class BadTensors(Malformed):
-    """A safetensors header or tensor index that contradicts itself."""
-
-    code = "bad-tensors"
-    default_hint = "check the file with its maker; a git-lfs pointer is not a safetensors file"
 
 
 class BadRequest(Malformed):
@@ -257,20 +221,6 @@ class BadAttestation(Refused):
     default_hint = "enrol another key, or have a quorum accept the maker’s certificate"
 
 
-class NotTouched(Refused):
-    """The security key was not touched in time, or its PIN was wrong or is not set."""
-
-    code = "not-touched"
-    default_hint = "try again, and touch the key when it blinks"
-
-
-class VersionExists(Conflict):
-    """The version was made by somebody else first."""
-
-    code = "version-exists"
-    default_hint = "seal under the next free number; `strongroom ls` shows what is taken"
-
-
 class Stale(Conflict):
     """A change of something that has changed since."""
 
@@ -299,20 +249,6 @@ class OutputExists(Conflict):
     default_hint = "choose another `--to`, or move what is there away"
 
 
-class SourceChanged(Conflict):
-    """A file changed while it was being sealed."""
-
-    code = "source-changed"
-    default_hint = "wait until nothing writes to it, then seal again"
-
-
-class LeaseLost(Conflict):
-    """A seal was interrupted for so long that its objects may have been swept."""
-
-    code = "lease-lost"
-    default_hint = "seal again; the sweep removes what this attempt left"
-
-
 class KeepRunning(Conflict):
     """Another keep serves at this place."""
 
@@ -327,46 +263,11 @@ class ManifestTampered(Tampered):
     default_hint = "do not use this version; restore the manifest from a backup and find out who wrote to the store"
 
 
-class WrongManifest(Tampered):
-    """The manifest is not the very one that was asked for."""
-
-    code = "wrong-manifest"
-    default_hint = "somebody replaced the version, or the digest is of another one: compare it with what `seal` printed"
-
-
 class ObjectTampered(Tampered):
     """A stored object is not as its writer made it: flipped, moved, swapped or mixed bytes."""
 
     code = "object-tampered"
     default_hint = "run `strongroom scrub` to see all the damage, then restore the object from a backup"
-
-
-class ObjectSize(Tampered):
-    """A stored object is shorter or longer than the manifest says."""
-
-    code = "object-size"
-    default_hint = "run `strongroom scrub` to see all the damage, then restore the object from a backup"
-
-
-class ObjectMissing(Tampered):
-    """An object that the manifest names is not in the store."""
-
-    code = "object-missing"
-    default_hint = "check that this is the right store; otherwise restore the object from a backup"
-
-
-class ObjectExtra(Tampered):
-    """The store holds an object beside this version's own that no manifest names."""
-
-    code = "object-extra"
-    default_hint = "nobody but a writer of this version should write there: find out who did, then remove it"
-
-
-class BadProof(Tampered):
-    """A proof does not show that an entry, or an older state, is in the log."""
-
-    code = "bad-proof"
-    default_hint = "keep both checkpoints and the proof as evidence, and compare with what a witness sees"
 
 
 class BadSignature(Tampered):
@@ -397,39 +298,11 @@ class LogTampered(Tampered):
     default_hint = "keep every file as it is and see the runbook for a `Tampered` stop; nothing is repaired by itself"
 
 
-class BadAnswer(Tampered):
-    """An answer of the keep that is not for what was asked: another entry, version, recipient or time."""
-
-    code = "bad-answer"
-    default_hint = "use nothing of it; find out what stands between this machine and the keep"
-
-
-class NoSecurityKey(Unavailable):
-    """No security key is there that can sign for one of these credentials."""
-
-    code = "no-security-key"
-    default_hint = "plug in the key that you enrolled, and only that one"
-
-
 class StoreUnavailable(Unavailable):
     """The store, or the disk, does not answer as it should."""
 
     code = "store-unavailable"
     default_hint = "check that the store is up and can be reached, then try again"
-
-
-class KeepUnavailable(Unavailable):
-    """The keep does not answer, or what comes from its socket is no answer of a keep's."""
-
-    code = "keep-unavailable"
-    default_hint = "check that the keep runs and that this is its socket, then try again"
-
-
-class NotFrozen(Unavailable):
-    """A freeze without proof that it is in the log: it did not happen, or nobody can know."""
-
-    code = "not-frozen"
-    default_hint = "do not wait: freeze at another gateway, or on the keep's own host; tell another responder"
 
 
 class KeepSealed(Unavailable):
@@ -439,32 +312,11 @@ class KeepSealed(Unavailable):
     default_hint = "custodians unseal it with `strongroom unseal`"
 
 
-class TimeDoubted(Unavailable):
-    """The keep's clock leapt, or stood still for a day: nothing is released until the time is confirmed."""
-
-    code = "time-doubted"
-    default_hint = "check the clock of the keep's host, then `strongroom propose clock.confirm`"
-
-
 class NoSpace(Unavailable):
     """Not enough room."""
 
     code = "no-space"
     default_hint = "free the space that is named, or choose another place"
-
-
-class NoMemory(Unavailable):
-    """Not enough memory, or no place in memory for what must not touch a disk."""
-
-    code = "no-memory"
-    default_hint = "read less at a time, or give the process more memory"
-
-
-class OutcomeUnknown(Unavailable):
-    """A write failed in a way that leaves open whether it happened."""
-
-    code = "outcome-unknown"
-    default_hint = "look with `strongroom ls` before you try again"
 
 
 class JournalBroken(Unavailable):
@@ -491,9 +343,3 @@ class OldLibrary(Unavailable):
 def families() -> tuple[type[StrongroomError], ...]:
     """Return the five families, in the order of their exit codes."""
     return (Malformed, Refused, Conflict, Tampered, Unavailable)
-
-
-def codes() -> Iterator[type[StrongroomError]]:
-    """Yield every class with a stable code, by family, then in the order of this file."""
-    for family in families():
-        yield from family.__subclasses__()

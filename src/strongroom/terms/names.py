@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from strongroom.terms.errors import BadName
+from strongroom.terms.outer_errors import BadName
 
 _PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?\Z")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")

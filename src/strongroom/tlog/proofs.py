@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from strongroom.terms.errors import BadProof
+from strongroom.terms.outer_errors import BadProof
 from strongroom.tlog.tree import EMPTY_ROOT, HASH_BYTES, node_hash
 
 

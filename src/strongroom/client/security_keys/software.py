@@ -23,7 +23,8 @@ from strongroom.client.security_keys.port import Registration, Touch, client_dat
 from strongroom.statements.envelope import Assertion
 from strongroom.statements.signatures import point_of, sign_es256
 from strongroom.terms import canonical
-from strongroom.terms.errors import NoSecurityKey, OutputExists, StoreUnavailable, UnsafePlace
+from strongroom.terms.errors import OutputExists, StoreUnavailable, UnsafePlace
+from strongroom.terms.outer_errors import NoSecurityKey
 from strongroom.terms.records import Bytes, Count, Matches, parse_record, record_json
 
 FORMAT = "strongroom/software-key/1"

@@ -32,7 +32,8 @@ from fido2.webauthn import (
 
 from strongroom.client.security_keys.port import Registration, Touch, client_data, without_attestation
 from strongroom.statements.envelope import Assertion
-from strongroom.terms.errors import AccessDenied, NoSecurityKey, NotTouched
+from strongroom.terms.errors import AccessDenied
+from strongroom.terms.outer_errors import NoSecurityKey, NotTouched
 
 TIMEOUT_SECONDS = 60
 DEVICE_FILES = "/dev/hidraw*"  # on Linux; where there are none of that name, nothing is said of permissions

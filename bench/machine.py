@@ -14,17 +14,21 @@ from subjects import OTHERS, PROCESSORS
 import strongroom
 
 
-def describe() -> str:
-    """Return the machine and the versions of what is compared, in two lines that do not say whose it is."""
+def describe(*, others: bool) -> str:
+    """Return the machine and the versions of what is compared, in two lines that do not say whose it is.
+
+    Without `others`, only what the keep is made of.
+    """
     processor = _first(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     memory = int(_first(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())) / 2**20
     kernel = ".".join(platform.release().split(".")[:2])
-    tools = ", ".join(f"{tool.name} {tool.version()}" for tool in OTHERS)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "numpy", "cryptotensors"))
+    tools = "".join(f", {tool.name} {tool.version()}" for tool in OTHERS) if others else ""
+    names = ("cryptography", "numpy", "cryptotensors") if others else ("cryptography", "cedarpy", "apsw")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
     return (
         f"Machine: {processor}, {PROCESSORS} cores, {memory:.0f} GiB, Linux {kernel}, "
         f"Python {platform.python_version()}.\n"
-        f"Versions: strongroom {strongroom.__version__}, {tools}; {packages}."
+        f"Versions: strongroom {strongroom.__version__}{tools}; {packages}."
     )
 
 

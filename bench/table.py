@@ -9,7 +9,11 @@ from typing import Any
 
 from measure import Row, Section
 
-_BEGIN, _END = "<!-- from here on: what bench.py --page wrote -->", "<!-- to here -->"
+_MARKS = {
+    False: ("<!-- from here on: what bench.py --page wrote -->", "<!-- to here -->"),
+    True: ("<!-- from here on: what bench.py --page wrote of the keep -->", "<!-- to here, of the keep -->"),
+}
+"""Whether they are of the keep: what was not measured stays as it was."""
 _HEADING = ("", "median", "spread", "GiB/s", "measured", "target", "")
 
 
@@ -39,17 +43,19 @@ def summary(sections: list[Section]) -> str:
 def check_page(page: Path) -> None:
     """Refuse a page without the marks that the tables go between."""
     text = page.read_text()
-    if not 0 <= text.find(_BEGIN) < text.find(_END):
+    if not all(0 <= text.find(begin) < text.find(end) for begin, end in _MARKS.values()):
         raise SystemExit(f"bench: `{page}` has no marks to put the tables between")
 
 
 def write_page(page: Path, machine: str, rounds: int, sections: list[Section]) -> None:
-    """Put the tables into `page`, between its two marks."""
-    before, begin, rest = page.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    tables = "\n".join(map(as_markdown, sections))
-    text = f"{machine}\n{rounds} rounds.\n\n{summary(sections)}\n\n{tables}"
-    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+    """Put the tables into `page`, between its marks."""
+    for of_keep, (begin, end) in _MARKS.items():
+        if found := [section for section in sections if section.title.startswith("The keep") is of_keep]:
+            before, _, rest = page.read_text().partition(begin)
+            _, _, after = rest.partition(end)
+            tables = "\n".join(map(as_markdown, found))
+            text = f"{machine}\n{rounds} rounds.\n\n{summary(found)}\n\n{tables}"
+            page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
 def _cells(row: Row) -> tuple[str, ...]:

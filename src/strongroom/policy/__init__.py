@@ -8,7 +8,7 @@
     bundle.py     a bundle that nothing is wrong with, beside the floor that no vote takes away
     decision.py   the decision itself
     authorize.py  the one door: a permission, or a refusal that says what would satisfy it
-    explain.py    why, and with what it would be allowed
+    explain.py    why, and with what it would be allowed; outside the trusted core
 
 Pure: no clock, network or disk, but for the `.cedar` files of its own.
 """

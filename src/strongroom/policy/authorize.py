@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.policy.bundle import Bundle
-from strongroom.policy.decision import decide
-from strongroom.policy.explain import Explanation, explain_decision
+from strongroom.policy.decision import Decision, concerned, decide, matching_permits
 from strongroom.policy.requests import Context, Principal, Request, Resource
 from strongroom.terms.errors import Denied
 
@@ -36,8 +35,7 @@ def authorize(bundle: Bundle, principal: Principal, action: str, resource: Resou
     request = Request(principal=principal, action=action, resource=resource, context=context)
     decision = decide(bundle, request)
     if not decision.allowed:
-        explanation = explain_decision(bundle, request, decision)
-        raise Denied(f"`{action}` is refused: {_why(explanation)}", policies=decision.determining)
+        raise Denied(f"`{action}` is refused: {_why(bundle, request, decision)}", policies=decision.determining)
     return Permission(
         action=action,
         principal_id=principal.id,
@@ -49,8 +47,23 @@ def authorize(bundle: Bundle, principal: Principal, action: str, resource: Resou
     )
 
 
-def _why(explanation: Explanation) -> str:
-    reasons = [*map(str, explanation.against), *(f"not evaluated: {error}" for error in explanation.errors)]
-    if explanation.options:
-        reasons.append("no policy permits it: " + ", or ".join(map(str, explanation.options)))
+def words(policy_id: str, requires: str, *, floor: bool) -> str:
+    """Return a policy as a refusal names it."""
+    return f"`{policy_id}`{' (floor)' if floor else ''} requires {requires}"
+
+
+def _why(bundle: Bundle, request: Request, decision: Decision) -> str:
+    """Return which policies refuse, or, where none permits, which would; and what each of them requires."""
+    reasons = [_told(bundle, name) for name in decision.determining]
+    reasons += [f"not evaluated: {error}" for error in decision.errors]
+    if not matching_permits(bundle, request) and (
+        options := [_told(bundle, one) for one in concerned(bundle, request)]
+    ):
+        reasons.append("no policy permits it: " + ", or ".join(options))
     return "; ".join(reasons) or "no policy permits it to anybody"
+
+
+def _told(bundle: Bundle, name: str) -> str:
+    floor = name in bundle.floor_policies
+    policy = bundle.floor_policies[name] if floor else bundle.policies[name]
+    return words(name, policy.requires, floor=floor)

@@ -6,14 +6,18 @@ erred. Cedar skips a policy that errs, so an erring `forbid` would fail open.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cedarpy
 from cedarpy import Decision as Answer
+from cedarpy import pst
 
 from strongroom.policy.bundle import Bundle
+from strongroom.policy.claims import acts_on
 from strongroom.policy.requests import Request, cedar_entities, cedar_request
+from strongroom.policy.source import Policy
 from strongroom.terms.errors import Denied
 
 
@@ -45,6 +49,19 @@ def decide(bundle: Bundle, request: Request) -> Decision:
 def matching_permits(bundle: Bundle, request: Request) -> tuple[str, ...]:
     """Return the ids of the permits that match, whatever forbids there are."""
     return tuple(sorted(_ask(_question(bundle, request), bundle.permits).diagnostics.reasons))
+
+
+def concerned(bundle: Bundle, request: Request) -> Iterator[str]:
+    """Yield the permits whose scope takes in the request."""
+    row = bundle.schema.rows[request.action]
+    for policy in bundle.policies.values():
+        if policy.permits and acts_on(policy.template, row) and _scope_takes_in(policy, request):
+            yield policy.id
+
+
+def _scope_takes_in(policy: Policy, request: Request) -> bool:
+    scopes = ((policy.template.principal, request.principal.type), (policy.template.resource, request.resource.type))
+    return all(not isinstance(scope, pst.ScopeIs) or str(scope.entity_type) == kind for scope, kind in scopes)
 
 
 @dataclass(frozen=True, slots=True)

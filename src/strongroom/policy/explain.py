@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cedarpy import pst
-
+from strongroom.policy.authorize import words
 from strongroom.policy.bundle import Bundle
-from strongroom.policy.claims import acts_on
-from strongroom.policy.decision import Decision, decide, matching_permits
+from strongroom.policy.decision import Decision, concerned, decide, matching_permits
 from strongroom.policy.requests import Context, Principal, Request, Resource
-from strongroom.policy.source import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +20,7 @@ class PolicyNote:
     floor: bool
 
     def __str__(self) -> str:
-        return f"`{self.id}`{' (floor)' if self.floor else ''} requires {self.requires}"
+        return words(self.id, self.requires, floor=self.floor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +73,9 @@ def explain_decision(bundle: Bundle, request: Request, decision: Decision) -> Ex
         allowed=decision.allowed,
         by=tuple(_note(bundle, name) for name in permits),
         against=() if decision.allowed else tuple(_note(bundle, name) for name in decision.determining),
-        options=() if permits else tuple(_note(bundle, name) for name in _concerned(bundle, request)),
+        options=() if permits else tuple(_note(bundle, name) for name in concerned(bundle, request)),
         errors=decision.errors,
     )
-
-
-def _concerned(bundle: Bundle, request: Request) -> Iterator[str]:
-    """Yield the permits whose scope takes in the request."""
-    row = bundle.schema.rows[request.action]
-    for policy in bundle.policies.values():
-        if policy.permits and acts_on(policy.template, row) and _scope_takes_in(policy, request):
-            yield policy.id
-
-
-def _scope_takes_in(policy: Policy, request: Request) -> bool:
-    scopes = ((policy.template.principal, request.principal.type), (policy.template.resource, request.resource.type))
-    return all(not isinstance(scope, pst.ScopeIs) or str(scope.entity_type) == kind for scope, kind in scopes)
 
 
 def _note(bundle: Bundle, policy_id: str) -> PolicyNote:

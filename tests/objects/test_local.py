@@ -358,7 +358,7 @@ def test_a_new_store_is_synced_into_its_parents(root: Path, monkeypatch: pytest.
 RACER = """
 import sys
 from strongroom.objects import open_store
-from strongroom.terms.errors import VersionExists
+from strongroom.terms.outer_errors import VersionExists
 store = open_store(sys.argv[1])
 print("ready", flush=True)
 for line in sys.stdin:

@@ -1,7 +1,5 @@
 """`acceptance.change`: what the keep accepts: origins, makers of security keys, software keys, clock, witnesses."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Acceptance, Directory
 from strongroom.terms.errors import NotAllowed

@@ -7,8 +7,6 @@
 4. Whoever it is `by` is enrolled, and the keys that the act asks for signed it: those, and no others.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`approve`: one person's yes to one exact proposal."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts import voice

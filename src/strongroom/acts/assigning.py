@@ -1,7 +1,5 @@
 """What giving and taking a role share."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated
 

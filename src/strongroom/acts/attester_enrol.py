@@ -1,7 +1,5 @@
 """`attester.enrol`: a quorum believes somebody about some kinds of facts, for at most so long at a time."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from strongroom.acts.act import Move

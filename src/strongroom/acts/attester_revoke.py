@@ -1,7 +1,5 @@
 """`attester.revoke`: one responder takes an attester's word away, and with it all its facts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

@@ -1,7 +1,5 @@
 """`clock.confirm`: a quorum says that the keep's clock is right, after it leapt or stood still."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import AlreadyDone

@@ -1,7 +1,5 @@
 """`credential.add`: one more security key for somebody: a touch of an old one, and another person's approval."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

@@ -1,7 +1,5 @@
 """`credential.remove`: a security key is taken out of use for good. Approvals given with it stand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

@@ -1,7 +1,5 @@
 """`credential.report`: a security key is lost or in wrong hands; neither it nor an approval given with it counts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

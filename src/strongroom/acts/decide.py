@@ -7,8 +7,6 @@
    person absent, to change policy.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

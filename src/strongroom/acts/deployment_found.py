@@ -3,8 +3,6 @@
 A trial is one person's: it says so for ever, its labels stop at 2, and it never becomes a real deployment.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts import device_enrol, person_enrol, zone_define

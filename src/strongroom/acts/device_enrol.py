@@ -1,7 +1,5 @@
 """`device.enrol`: a machine of somebody's, with a key that does not leave it, in one zone."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find

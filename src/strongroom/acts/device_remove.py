@@ -1,7 +1,5 @@
 """`device.remove`: a machine is gone for good, with its sessions and grants."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

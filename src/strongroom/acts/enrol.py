@@ -1,7 +1,5 @@
 """What the acts that enrol somebody or something share: proofs that they hold their keys, and credentials."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from strongroom.directory import find

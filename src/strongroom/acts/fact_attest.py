@@ -1,7 +1,5 @@
 """`fact.attest`: an attester says something, for a while. A fact can only withhold."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Fact

@@ -6,8 +6,6 @@ TRUST: the entries come from a log whose checkpoint was verified. What they may 
 and the offline verifier decides it again; here they are only applied. One that cannot be is a log that is not ours.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

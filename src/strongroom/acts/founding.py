@@ -6,8 +6,6 @@
 4. Whoever is absent, the others can change policy.
 """
 
-from __future__ import annotations
-
 from strongroom.acts.decide import bundle_of
 from strongroom.acts.deployment_found import DeploymentFound, check_genesis, found
 from strongroom.acts.enrol import NewCredential, credential_key, touch_of

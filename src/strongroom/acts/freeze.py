@@ -1,7 +1,5 @@
 """`freeze`: one responder stops anything: it opens nothing until a quorum thaws it."""
 
-from __future__ import annotations
-
 from strongroom.acts import freezing
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory

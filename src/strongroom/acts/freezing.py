@@ -1,7 +1,5 @@
 """What freezing and thawing share: what can be frozen, and how it is marked."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated, Any
 

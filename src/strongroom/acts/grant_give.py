@@ -1,7 +1,5 @@
 """`grant.give`: a quorum lets somebody open one version, on one device, in one zone, for a while."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from strongroom.acts.act import DAY, Move

@@ -1,7 +1,5 @@
 """`grant.revoke`: one responder, or whoever has it, ends a grant."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind
 from strongroom.directory import find

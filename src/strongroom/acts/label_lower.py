@@ -1,7 +1,5 @@
 """`label.lower`: a quorum says that a model or version is less sensitive."""
 
-from __future__ import annotations
-
 from strongroom.acts import labelling
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory

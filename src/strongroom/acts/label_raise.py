@@ -1,7 +1,5 @@
 """`label.raise`: anybody entitled says that a model or version is more sensitive."""
 
-from __future__ import annotations
-
 from strongroom.acts import labelling
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory

@@ -1,7 +1,5 @@
 """What raising and lowering a label share."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated
 

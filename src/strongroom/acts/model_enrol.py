@@ -1,7 +1,5 @@
 """`model.enrol`: a model comes to be: an identifier, a label, and a key pair whose private half only the keep has."""
 
-from __future__ import annotations
-
 import base64
 
 from strongroom.acts import labelling

@@ -1,7 +1,5 @@
 """`person.enrol`: somebody new, with the security keys that they hold."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential
 from strongroom.directory import find

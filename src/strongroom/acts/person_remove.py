@@ -1,7 +1,5 @@
 """`person.remove`: somebody leaves, with all keys, devices, workloads, sessions, roles and grants, for good."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

@@ -1,7 +1,5 @@
 """`policy.change`: a quorum under the old policies, that would be one under the new ones too, changes them."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory, PolicySource
 from strongroom.terms.records import Record

@@ -4,8 +4,6 @@ People who hold the same roles are alike to policy, so that one of each kind sta
 the number of kinds, not of people.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """`propose`: ask for a change that takes a quorum. What is signed is the change itself, whole."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Proposal, made

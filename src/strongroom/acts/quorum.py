@@ -1,7 +1,5 @@
 """The quorum: whose approvals stand. The keep counts people, once each; what the numbers suffice for, policy says."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Set
 

@@ -1,7 +1,5 @@
 """`read`: the texts beside the log: names, purposes, reasons. Whoever is enrolled may; it leaves no entry."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from strongroom.terms.records import Ascending, Digest, Record

@@ -1,7 +1,5 @@
 """`reject`: one person's no. It ends a request for access; of other proposals it is counted only."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts import voice

@@ -1,7 +1,5 @@
 """`release`: open a version. The key leaves only after this is in the log, wrapped to the recipient's own key."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from strongroom.acts.act import HOUR, Move

@@ -1,7 +1,5 @@
 """`role.give`: a quorum gives somebody a role."""
 
-from __future__ import annotations
-
 from strongroom.acts import assigning
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind

@@ -1,7 +1,5 @@
 """`role.take`: a quorum takes a role away."""
 
-from __future__ import annotations
-
 from strongroom.acts import assigning
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind

@@ -1,7 +1,5 @@
 """`session.close`: end a session: one's own, or, as a responder, anybody's."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotFound

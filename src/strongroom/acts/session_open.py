@@ -1,7 +1,5 @@
 """`session.open`: a security key, and the device beside it, name a fresh key that speaks for them for an hour."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Session, made

@@ -1,7 +1,5 @@
 """Slices: what policy gets to see of a directory for one decision, and not more."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

@@ -5,8 +5,6 @@ row's name, body and line of help are its file's: the name and the docstring of 
 What else the file defines under the names of `Act`'s functions is what the act does.
 """
 
-from __future__ import annotations
-
 from dataclasses import fields
 from types import ModuleType
 from typing import Any

@@ -1,7 +1,5 @@
 """Texts: which of a statement's digests stand for names, purposes and reasons, whose texts lie beside the log."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """`thaw`: a quorum lets something go on. The person concerned has no voice."""
 
-from __future__ import annotations
-
 from strongroom.acts import freezing
 from strongroom.acts.act import Move
 from strongroom.acts.quorum import people_behind

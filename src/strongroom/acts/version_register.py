@@ -1,7 +1,5 @@
 """`version.register`: what was sealed becomes a version. It exists from then on, because the log says so."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What approving and rejecting share: somebody able says yes or no to one exact proposal, with a security key."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Approval, Directory, made

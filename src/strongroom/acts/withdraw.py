@@ -1,7 +1,5 @@
 """`withdraw`: the proposer takes a proposal back."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory

@@ -1,7 +1,5 @@
 """`workload.enrol`: a program with a key of its own, such as a training job, for which a person answers."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.acts.enrol import NewKey, check_new_key, take_key
 from strongroom.directory import find

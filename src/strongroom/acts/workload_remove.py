@@ -1,7 +1,5 @@
 """`workload.remove`: a workload is gone for good, with its roles and grants."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from strongroom.acts.act import Move

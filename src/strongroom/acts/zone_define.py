@@ -1,7 +1,5 @@
 """`zone.define`: a quorum says what a place is: the highest label it may open, and how much can leave it in a day."""
 
-from __future__ import annotations
-
 from strongroom.acts.act import Move
 from strongroom.directory.state import Directory, Zone, made
 from strongroom.terms.records import Count, Digest, Label, Record, ZoneId

@@ -1,7 +1,5 @@
 """The entry: one leaf of the log. What happened, when, the statement that caused it, and what the keep adds."""
 
-from __future__ import annotations
-
 from strongroom.statements.envelope import Envelope, parse_envelope
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json

@@ -1,7 +1,5 @@
 """Finding things in a directory, and refusing what is not there, is gone, or was there before."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 

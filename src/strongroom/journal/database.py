@@ -8,8 +8,6 @@ TRUST: the file may be anybody's. No trigger, view, extension or function of its
 ours to the letter before anything else is read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

@@ -10,8 +10,6 @@ A write that is torn spoils only the slot that it goes to; the other holds the c
 may be one commit ahead of that. Every byte of a slot is under its checksum, so it is valid whole or not at all.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import struct

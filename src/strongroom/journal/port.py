@@ -5,8 +5,6 @@
 One process has a journal open, and one thread at a time calls it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum

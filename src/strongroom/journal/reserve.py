@@ -6,8 +6,6 @@
 The margin is what commits may take before anybody looks again; so a disk fills up here, not inside a commit.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 

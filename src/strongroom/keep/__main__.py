@@ -3,8 +3,6 @@
 Harden first, then open the journal, then listen. Says where it listens on standard error, and why it ends.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

@@ -1,7 +1,5 @@
 """Asked: the requests at the keep's socket, as records. What is inside a statement, `acts` knows."""
 
-from __future__ import annotations
-
 import base64
 from typing import Annotated, Any
 

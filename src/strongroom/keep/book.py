@@ -9,8 +9,6 @@ it did. If the journal then fails, the process ends: a directory that was ahead 
 start folds what is really there, with the same code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

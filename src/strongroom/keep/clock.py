@@ -4,8 +4,6 @@ TRUST: the wall clock is the host's. That it did not leap, the monotonic clock s
 or set back while the keep was down, only people or a witness can say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ ORDER: after `exec` and after any change of user, for both make a process dumpab
 The environment works on a process before its first line runs, so it is made for the `exec`, not mended after it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import re

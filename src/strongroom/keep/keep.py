@@ -6,8 +6,6 @@ Sealed, it answers `status` and `unseal` and nothing else. Whatever is not one o
 one starts sealed, from what is durable.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files

@@ -6,8 +6,6 @@ Each step takes only what the step before can make. A request ends in an answer,
 ends the process.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

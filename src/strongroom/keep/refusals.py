@@ -3,8 +3,6 @@
 Ten a minute each are entries. What comes on top is counted, and one entry says how many, when the minute is over.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 MOST_IN_A_MINUTE = 10

@@ -1,7 +1,5 @@
 """Release: from what is logged to what leaves. The one place where a key goes out, and only wrapped."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from strongroom.acts.release import Release

@@ -11,8 +11,6 @@ TRUST: the folder, closed to everybody else, and the kernel's word on who connec
 in nothing: it may be the gateway, compromised.
 """
 
-from __future__ import annotations
-
 import errno
 import math
 import os

@@ -3,8 +3,6 @@
 signs checkpoints, the time and answers; makes and opens models' keys; opens and wraps data keys; seals texts
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from functools import lru_cache

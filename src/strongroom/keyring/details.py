@@ -6,8 +6,6 @@
 A key encrypts one text once, hence the constant second nonce.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

@@ -6,8 +6,6 @@
 so that what was sealed for one model, generation or deployment opens as no other. The public key is in the log.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag

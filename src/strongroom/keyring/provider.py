@@ -4,8 +4,6 @@
 - `PlainFile` is a file that only its owner can read: for trials, since whoever copies the disk has the key
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

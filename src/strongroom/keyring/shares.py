@@ -8,8 +8,6 @@ mistakes. That the right root key came out is for the caller to check against th
 TRUST: `shamir_mnemonic` draws the shares' randomness from `secrets`; it takes no source as an argument.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ TRUST: the folders above are the operator's; whoever can rename there can put an
 is in that is checked like everything else.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat

@@ -1,7 +1,5 @@
 """Authorize: the one door. What comes out is a permission, or a refusal that says what would satisfy it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from strongroom.policy.bundle import Bundle

@@ -1,7 +1,5 @@
 """Bundle: a deployment's policies that nothing is wrong with, parsed once, beside the floor that no vote takes away."""
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

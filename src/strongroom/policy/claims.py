@@ -4,8 +4,6 @@
 2. No policy is named like one of the floor.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any

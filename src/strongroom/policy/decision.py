@@ -4,8 +4,6 @@ INVARIANT: allowed means that a permit matched, that no forbid did, none of the 
 erred. Cedar skips a policy that errs, so an erring `forbid` would fail open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

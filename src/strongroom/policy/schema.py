@@ -4,8 +4,6 @@ INVARIANT: nothing is optional. What is absent stands there with `exists` false,
 policy can err on an attribute that is missing, and an erring `forbid` is one that Cedar skips.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ TRUST: nobody's. A policy text comes from a proposal; Cedar's parser recurses un
 process with it, so depth is bounded before it sees a byte.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 A file of its own, so that the keep can hold a data key against a header without the code that opens anything.
 """
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import dataclass
 

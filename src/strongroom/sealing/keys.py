@@ -8,8 +8,6 @@
 HPKE (RFC 9180) with the hybrid KEM X-Wing (ML-KEM-768 and X25519), HKDF-SHA-256 and AES-256-GCM.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping

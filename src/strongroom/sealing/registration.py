@@ -3,8 +3,6 @@
 Apart from `manifest`, so that the keep need not hold a parser of manifests.
 """
 
-from __future__ import annotations
-
 from strongroom.sealing import keys
 from strongroom.sealing.floe_header import Parameters, check_header
 from strongroom.terms.errors import ManifestTampered, ObjectTampered, WrongKey

@@ -1,7 +1,5 @@
 """Attestation: a certificate of the maker's says of which model a security key is (WebAuthn §8.2.1, `packed`)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

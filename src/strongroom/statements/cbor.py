@@ -4,8 +4,6 @@ Whole numbers, byte and text strings, arrays, maps, booleans and null; shortest 
 ascending order. So each value has one encoding, and what is parsed need not be written again to be compared.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from strongroom.terms.errors import BadRecord

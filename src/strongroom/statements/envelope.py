@@ -7,8 +7,6 @@ What is signed is the pre-authentication encoding of type and payload (`pae`). N
 `signatures` for keys that sign bytes, and `webauthn` for security keys.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from strongroom.terms.canonical import Json

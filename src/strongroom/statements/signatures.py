@@ -6,8 +6,6 @@ Ed25519 for the keep's own key; and the proof that whoever enrols a key holds it
 A public key is its point, uncompressed: 65 bytes from `04`. A private key never has another form than the library's.
 """
 
-from __future__ import annotations
-
 import base64
 from functools import lru_cache
 

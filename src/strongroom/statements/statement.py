@@ -6,8 +6,6 @@
 The body's fields belong to the kind. A kind that is not known is refused, and so is whatever is not canonical.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Annotated
 

@@ -31,8 +31,6 @@ No library does this here, although good ones exist: those read certificates aga
 bring five packages into the process that holds the keys. Tests hold this against two of them.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -8,8 +8,6 @@ in advance. Somebody who makes both of the two needs 2^33 tries only: words say 
 nobody chose it. And a screen that is not honest shows whatever words it likes.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.resources import files
 

@@ -5,8 +5,6 @@ rules of RFC 8785 §3.2.2.3 never matter. Reading never mends: what is parsed is
 compared byte for byte.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import NoReturn

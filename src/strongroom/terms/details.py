@@ -3,8 +3,6 @@
 Without the salt, 128 random bits, nobody can try which name a digest is of; with both, anybody can check it.
 """
 
-from __future__ import annotations
-
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadRequest

@@ -1,7 +1,5 @@
 """Digests as text: `sha256:` and 64 lower case hexadecimal digits."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

@@ -4,8 +4,6 @@
 input in backticks and the cause after a colon; the hint says what to do and stands apart.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 

@@ -5,8 +5,6 @@
 An answer that is an error is {"error": {"code", "hint", "message"}}.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from strongroom.terms.canonical import Json

@@ -4,8 +4,6 @@ Whoever makes one draws the bits; nothing is ever derived from a name. What is c
 another thing, and inherits nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -9,8 +9,6 @@ its annotation states. A field that may be `None` is left out when it is. Used f
         files: Annotated[tuple[Path, ...], Ascending()] | None = None
 """
 
-from __future__ import annotations
-
 import base64
 import re
 import types

@@ -8,8 +8,6 @@
 The origin of a deployment's log is `<deployment>/<era>`, and the log's key has it as its name.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -4,8 +4,6 @@ A witness says by it that at this time it knew of no larger log of this origin, 
 says its own clock the same way, with a key of this type named `<origin>/time`: so every checkpoint has a time.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

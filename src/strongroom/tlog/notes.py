@@ -9,8 +9,6 @@ Two types of key are known: plain Ed25519 (0x01), and cosignature/v1 (0x04, c2sp
 Ed25519 over a time and the text. Signatures of all other keys are carried along and say nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Numbers and base64 as the C2SP texts write them, each in its one form: what is written another way is refused."""
 
-from __future__ import annotations
-
 import base64
 import re
 

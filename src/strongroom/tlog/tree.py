@@ -4,8 +4,6 @@ Kept is the hash of every complete subtree, one array for each level: 64 bytes a
 the tree as it is or as it ever was, takes O(log n) hashes. Leaves are not kept, only their hashes.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from itertools import islice

@@ -68,7 +68,7 @@ from strongroom.keyring.root import RootKey
 from strongroom.keyring.shares import parse_share
 from strongroom.sealing.keys import Binding, Identity, PublicKey
 from strongroom.statements.envelope import Assertion, Envelope, Signature
-from strongroom.statements.signatures import point_of
+from strongroom.statements.signing import point_of
 from strongroom.terms.canonical import Json
 from strongroom.terms.ids import new_id
 from strongroom.terms.records import record_json

@@ -45,10 +45,12 @@ from strongroom.acts.workload_enrol import WorkloadEnrol
 from strongroom.acts.zone_define import ZoneDefine
 from strongroom.directory.entries import Entry
 from strongroom.directory.state import PUBLIC_KEY_BYTES, Acceptance, Directory, KeepKeys, PolicySource, record_digest
-from strongroom.policy.bundle import Bundle, default_bundle
+from strongroom.policy.beginning import default_bundle
+from strongroom.policy.bundle import Bundle
 from strongroom.sealing.keys import Identity
 from strongroom.statements.envelope import Assertion, Envelope, Signature
-from strongroom.statements.signatures import point_of, possession_message, prove_possession, sign_es256
+from strongroom.statements.signatures import possession_message
+from strongroom.statements.signing import point_of, prove_possession, sign_es256
 from strongroom.statements.statement import FOUNDING, Statement
 from strongroom.statements.webauthn import registration_message
 from strongroom.terms.details import detail_digest
@@ -67,6 +69,8 @@ MAKER = writer.certificate("Maker", MAKER_KEY.public_key(), "Root", ROOT_KEY)
 DAILY_BYTES = 200_000_000
 HUGE = 9000 * DAILY_BYTES
 SALT = bytes(16)
+TEXTS: dict[str, str] = {}
+"""What each digest that `text` made stands for: whoever asks a keep sends it along."""
 
 Sign = Callable[[bytes], Signature]
 """Signs the message of an envelope, or something else instead."""
@@ -78,8 +82,10 @@ def name(kind: str, number: int) -> str:
 
 
 def text(said: str) -> str:
-    """Return the salted digest of a text."""
-    return detail_digest(said, SALT)
+    """Return the salted digest of a text, and remember what it stands for."""
+    digest = detail_digest(said, SALT)
+    TEXTS[digest] = said
+    return digest
 
 
 @contextmanager

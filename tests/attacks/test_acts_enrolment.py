@@ -21,7 +21,8 @@ from strongroom.acts.role_give import RoleGive
 from strongroom.acts.role_take import RoleTake
 from strongroom.acts.workload_enrol import WorkloadEnrol
 from strongroom.statements.envelope import Signature
-from strongroom.statements.signatures import possession_message, prove_possession
+from strongroom.statements.signatures import possession_message
+from strongroom.statements.signing import prove_possession
 from strongroom.terms.errors import (
     AlreadyDone,
     BadAssertion,

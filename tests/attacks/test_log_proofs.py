@@ -10,11 +10,12 @@ import pytest
 from strongroom.terms.errors import BadKey, BadNote, BadSignature
 from strongroom.terms.outer_errors import BadProof
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
-from strongroom.tlog.cosignatures import cosign, verify_cosignature, with_signature
+from strongroom.tlog.cosignatures import cosign, with_signature
 from strongroom.tlog.notes import COSIGNATURE, ED25519, Note, NoteSignature, VerifierKey, parse_note, sign_note
-from strongroom.tlog.proofs import check_consistency, check_inclusion
+from strongroom.tlog.proofs import check_consistency, check_inclusion, consistency_proof
 from strongroom.tlog.receipts import Receipt, check_receipt, encode_receipt
 from strongroom.tlog.tree import EMPTY_ROOT, Tree, leaf_hash, node_hash
+from strongroom.tlog.witnesses import verify_cosignature
 from tests.tlog.keys import CLOCK, CLOCK_KEY, LOG, LOG_KEY, ORIGIN, WITNESS, WITNESS_KEY, private_key
 
 ENTRIES = [f"entry {number}".encode() for number in range(13)]
@@ -120,7 +121,7 @@ def grow(old: int, new: int, *, before: Tree = TREE, after: Tree = TREE, proof: 
         old_root=before.root(old),
         new_size=new,
         new_root=after.root(new),
-        proof=after.consistency_proof(old, new) if proof is None else proof,
+        proof=consistency_proof(after, old, new) if proof is None else proof,
     )
 
 
@@ -128,7 +129,7 @@ def test_a_split_view_shows() -> None:
     """Two checkpoints of one size, each with the log's signature, each with receipts that check."""
     ours, theirs = (sign_checkpoint(checkpoint(13, tree), LOG) for tree in (TREE, OTHER_TREE))
     one, other = verify_checkpoint(ours, LOG_KEY), verify_checkpoint(theirs, LOG_KEY)
-    for proof in ((), TREE.consistency_proof(7, 13)):
+    for proof in ((), consistency_proof(TREE, 7, 13)):
         with pytest.raises(BadProof, match="two different logs of 13"):
             check_consistency(
                 old_size=one.size, old_root=one.root, new_size=other.size, new_root=other.root, proof=proof
@@ -138,7 +139,7 @@ def test_a_split_view_shows() -> None:
 def test_a_rewritten_past_shows_whichever_proof_comes_with_it() -> None:
     for old in range(1, 13):
         for new in range(old + 1, 14):
-            for proof in (TREE.consistency_proof(old, new), OTHER_TREE.consistency_proof(old, new)):
+            for proof in (consistency_proof(TREE, old, new), consistency_proof(OTHER_TREE, old, new)):
                 with pytest.raises(BadProof, match="does not lead"):
                     grow(old, new, before=TREE, after=OTHER_TREE, proof=proof)
 
@@ -147,14 +148,14 @@ def test_one_changed_entry_in_the_past_shows() -> None:
     for changed in range(6):
         entries = [*ENTRIES[:changed], b"changed", *ENTRIES[changed + 1 :]]
         rewritten = Tree(map(leaf_hash, entries))
-        for proof in (TREE.consistency_proof(6, 13), rewritten.consistency_proof(6, 13)):
+        for proof in (consistency_proof(TREE, 6, 13), consistency_proof(rewritten, 6, 13)):
             with pytest.raises(BadProof):
                 grow(6, 13, after=rewritten, proof=proof)
 
 
 def test_a_log_put_back_to_yesterday_shows() -> None:
     with pytest.raises(BadProof, match="cannot have become"):
-        grow(13, 9, proof=TREE.consistency_proof(9, 13))
+        grow(13, 9, proof=consistency_proof(TREE, 9, 13))
 
 
 def test_growth_from_nothing_admits_no_other_beginning() -> None:
@@ -169,14 +170,14 @@ def test_growth_from_nothing_admits_no_other_beginning() -> None:
 def test_a_truncated_extended_or_foreign_growth_is_refused() -> None:
     for old in range(1, 13):
         for new in range(old + 1, 14):
-            proof = TREE.consistency_proof(old, new)
+            proof = consistency_proof(TREE, old, new)
             for bent in ((), proof[:-1], proof[1:], (*proof, bytes(32)), (bytes(32), *proof), (old * b"x",)):
                 with pytest.raises(BadProof):
                     grow(old, new, proof=bent)
 
 
 def test_a_proof_cut_at_another_byte_does_not_lengthen_the_old_root() -> None:
-    sibling = TREE.consistency_proof(2, 4)[0]
+    sibling = consistency_proof(TREE, 2, 4)[0]
     with pytest.raises(BadProof, match="another shape"):
         check_consistency(
             old_size=2,

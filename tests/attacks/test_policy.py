@@ -306,6 +306,8 @@ DEEP: dict[str, Callable[[int], str]] = {
     "hidden after a string": lambda many: '";" == "\\"" && ' + '(";" == ' * many + "true" + ")" * many,
     "hidden after comments": lambda many: "( // ;\n" * many + "true" + ")" * many,
     "hidden by a comment in a string": lambda many: '"//" == ' + "(" * many + "true" + ")" * many,
+    "hidden between strings of two lines": lambda many: '"\n" == ' + "(" * many + '""' + ")" * many,
+    "hidden in a longer word": lambda many: 'if"a"in"b"then 1 else ' * many + "1",
 }
 
 
@@ -337,6 +339,28 @@ def deepest(shape: str, many: int) -> str:
 def taken(text: str) -> bool:
     findings = check_bundle([PolicyFile(name="deep.cedar", text=text)], SCHEMA)
     return not any("nests or chains too much" in finding.message for finding in findings)
+
+
+def test_a_string_of_many_lines_is_a_string() -> None:
+    bundle_of(
+        '@id("lines") @requires("-") permit (principal, action, resource)'
+        f' when {{ context.claimed.address == "one\n;{"(" * 200}\n// \\" three" }};'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('"' + '\\"' * 32_000, id="quotes without an end"),
+        pytest.param('"' + "\\" * 64_001, id="half an escape"),
+        pytest.param('"\\\n' + "(" * 60_000 + '"', id="an escaped end of line"),
+        pytest.param('"" // "\n"', id="one after a comment"),
+    ],
+)
+@pytest.mark.timeout(10)
+def test_a_string_that_never_ends_is_refused_soon(text: str) -> None:
+    with pytest.raises(BadPolicy, match="a string that is not closed"):
+        bundle_of(text)
 
 
 def test_a_bundle_has_an_end() -> None:

@@ -9,13 +9,11 @@ from strongroom.statements.envelope import PAYLOAD_TYPE, Envelope, Signature, pa
 from strongroom.statements.signatures import (
     POSSESSION_TYPE,
     possession_payload,
-    prove_possession,
     sign_ed25519,
-    sign_es256,
-    verify_ed25519,
     verify_es256,
     verify_possession,
 )
+from strongroom.statements.signing import prove_possession, sign_es256, verify_ed25519
 from strongroom.terms import canonical
 from strongroom.terms.errors import BadKey, BadRecord, BadSignature, NotCanonical, UnknownFormat
 from tests.vectors.statements import writer

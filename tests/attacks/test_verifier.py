@@ -32,7 +32,7 @@ from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import record_digest
 from strongroom.sealing.keys import SEED_BYTES, Identity
 from strongroom.statements.envelope import Envelope
-from strongroom.statements.signatures import point_of
+from strongroom.statements.signing import point_of
 from strongroom.statements.statement import Statement, parse_statement
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadSignature, LogTampered, StrongroomError, WrongShare

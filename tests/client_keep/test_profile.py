@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from strongroom.client.names import new_detail
 from strongroom.client.profile import SOFTWARE, SessionKey, create_profile, open_profile, profile_folder
 from strongroom.client.security_keys.usb import UsbKey
-from strongroom.statements.signatures import point_of
+from strongroom.statements.signing import point_of
 from strongroom.terms.errors import BadKey, BadRecord, BadRequest, NotFound, OutputExists, UnsafePlace
 from strongroom.terms.ids import new_id
 

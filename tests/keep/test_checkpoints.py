@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from strongroom.client.connection import Connection
-from strongroom.tlog.cosignatures import verify_cosignature
 from strongroom.tlog.notes import COSIGNATURE, VerifierKey
+from strongroom.tlog.witnesses import verify_cosignature
 from tests.keep.world import founded_keep
 
 

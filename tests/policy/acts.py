@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from strongroom.policy.bundle import Bundle, default_bundle, parse_bundle
+from strongroom.policy.beginning import default_bundle
+from strongroom.policy.bundle import Bundle, parse_bundle
 from strongroom.policy.requests import (
     Context,
     DeploymentSlice,

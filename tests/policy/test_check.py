@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.policy.bundle import bundle_digest, default_bundle, parse_bundle
+from strongroom.policy.beginning import default_bundle
+from strongroom.policy.bundle import bundle_digest, parse_bundle
 from strongroom.policy.check import check_bundle
 from strongroom.policy.source import Finding, PolicyFile
 from strongroom.terms.errors import BadPolicy, Malformed

@@ -12,15 +12,12 @@ from hypothesis import strategies as st
 
 from strongroom.statements.signatures import (
     check_p256_point,
-    point_of,
     possession_payload,
-    prove_possession,
     sign_ed25519,
-    sign_es256,
-    verify_ed25519,
     verify_es256,
     verify_possession,
 )
+from strongroom.statements.signing import point_of, prove_possession, sign_es256, verify_ed25519
 from strongroom.terms.errors import BadKey, BadSignature, StrongroomError
 from tests.statements.vectors import Vector, load
 

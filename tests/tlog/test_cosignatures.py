@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from strongroom.terms.errors import BadKey, BadNote, BadRequest, BadSignature
 from strongroom.tlog.checkpoints import Checkpoint, sign_checkpoint, verify_checkpoint
-from strongroom.tlog.cosignatures import cosign, verify_cosignature, with_signature
+from strongroom.tlog.cosignatures import cosign, with_signature
 from strongroom.tlog.notes import (
     COSIGNATURE,
     MOST_SIGNATURES,
@@ -21,6 +21,7 @@ from strongroom.tlog.notes import (
     signed_at,
     verify_note,
 )
+from strongroom.tlog.witnesses import verify_cosignature
 from tests.tlog.keys import CLOCK, CLOCK_KEY, LOG, LOG_KEY, ORIGIN, WITNESS, WITNESS_KEY
 from tests.tlog.published import LIVE_NOTE, LIVE_TIME, LIVE_WITNESS, ROOTS, SOFA_NOTE, SOFA_TIME, SOFA_WITNESS
 

@@ -6,10 +6,10 @@ import re
 
 from strongroom.terms import outer_errors
 from strongroom.tlog import notes, receipts, text, tiles
-from strongroom.tlog.cosignatures import verify_cosignature
 from strongroom.tlog.notes import parse_verifier_key
 from strongroom.tlog.receipts import check_receipt
 from strongroom.tlog.tree import EMPTY_ROOT
+from strongroom.tlog.witnesses import verify_cosignature
 from tests.vectors.tlog import spec_example
 from tests.vectors.tlog.writer import TIME
 

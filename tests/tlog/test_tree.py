@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.terms.errors import BadRequest
+from strongroom.tlog.proofs import consistency_proof
 from strongroom.tlog.tree import EMPTY_ROOT, Tree, leaf_hash, node_hash
 from tests.tlog import reference
 from tests.tlog.published import CONSISTENCY_6_TO_8, INCLUSION_5_OF_8, LEAVES, ROOTS
@@ -26,7 +27,7 @@ def test_the_published_roots_and_proofs() -> None:
         assert tree.root() == ROOTS[size]
     assert [tree.root(size) for size in range(9)] == ROOTS
     assert list(tree.inclusion_proof(5, 8)) == INCLUSION_5_OF_8
-    assert list(tree.consistency_proof(6, 8)) == CONSISTENCY_6_TO_8
+    assert list(consistency_proof(tree, 6, 8)) == CONSISTENCY_6_TO_8
 
 
 def test_every_root_and_proof_up_to_71_leaves() -> None:
@@ -35,8 +36,8 @@ def test_every_root_and_proof_up_to_71_leaves() -> None:
         assert TREE.root(size) == reference.mth(entries)
         for index in range(size):
             assert list(TREE.inclusion_proof(index, size)) == reference.path(index, entries)
-            assert list(TREE.consistency_proof(index + 1, size)) == reference.proof(index + 1, entries)
-        assert TREE.consistency_proof(0, size) == ()
+            assert list(consistency_proof(TREE, index + 1, size)) == reference.proof(index + 1, entries)
+        assert consistency_proof(TREE, 0, size) == ()
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=300), st.data())
@@ -47,7 +48,7 @@ def test_any_tree(entries: list[bytes], data: st.DataObject) -> None:
     assert tree.root(size) == reference.mth(entries[:size])
     assert tree.leaf(index) == reference.mth(entries[index : index + 1])
     assert list(tree.inclusion_proof(index, size)) == reference.path(index, entries[:size])
-    assert list(tree.consistency_proof(index + 1, size)) == reference.proof(index + 1, entries[:size])
+    assert list(consistency_proof(tree, index + 1, size)) == reference.proof(index + 1, entries[:size])
 
 
 @given(st.lists(st.integers(0, 40), max_size=8))
@@ -86,7 +87,7 @@ def test_no_such_inclusion(index: int, size: int) -> None:
 @pytest.mark.parametrize(("old", "new"), [(-1, 5), (6, 5), (0, 72), (0, -1)])
 def test_no_such_consistency(old: int, new: int) -> None:
     with pytest.raises(BadRequest, match=r"not older|no tree"):
-        TREE.consistency_proof(old, new)
+        consistency_proof(TREE, old, new)
 
 
 @pytest.mark.parametrize("size", [-1, 72])

@@ -12,11 +12,11 @@ import pytest
 
 from strongroom.terms.errors import StrongroomError
 from strongroom.tlog.checkpoints import verify_checkpoint
-from strongroom.tlog.cosignatures import verify_cosignature
 from strongroom.tlog.notes import parse_verifier_key, verify_note
 from strongroom.tlog.proofs import check_consistency, check_inclusion
 from strongroom.tlog.receipts import check_receipt
 from strongroom.tlog.tiles import encode_bundle, parse_bundle, parse_tile_path
+from strongroom.tlog.witnesses import verify_cosignature
 from tests.vectors.tlog import generate
 
 Vector = dict[str, Any]

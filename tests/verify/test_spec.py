@@ -7,7 +7,8 @@ import re
 
 from strongroom.acts.table import act_of_entry
 from strongroom.directory.entries import parse_entry
-from strongroom.statements.signatures import point_of, verify_es256
+from strongroom.statements.signatures import verify_es256
+from strongroom.statements.signing import point_of
 from strongroom.terms import outer_errors
 from strongroom.terms.digests import sha256
 from strongroom.tlog.tree import leaf_hash

@@ -7,19 +7,10 @@ from strongroom.acts.act import DEPLOYMENT, Said
 from strongroom.acts.fact_attest import live_facts
 from strongroom.directory import find
 from strongroom.directory.state import Device, Directory, Person, Workload
-from strongroom.policy.requests import (
-    Change,
-    Context,
-    DeploymentSlice,
-    DeviceSlice,
-    Principal,
-    Resource,
-    Tally,
-    ZoneSlice,
-)
+from strongroom.policy import requests
 from strongroom.terms.ids import kind_of
 
-NOBODY, NO_CHANGE = Tally(), Change()
+NOBODY, NO_CHANGE = requests.Tally(), requests.Change()
 NO_FACTS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -37,10 +28,10 @@ def label_of(directory: Directory, target: str) -> int:
     return find.model(directory, target).label if target.startswith("model-") else 0
 
 
-def principal(directory: Directory, subject: str, target: str, *, software: bool, at: int) -> Principal:
+def principal(directory: Directory, subject: str, target: str, *, software: bool, at: int) -> requests.Principal:
     """Return who acts: a person, a workload or an attester, with the roles that apply to `target`."""
     if subject.startswith("attester-"):
-        return Principal(type="Attester", id=subject, frozen=find.attester(directory, subject).revoked)
+        return requests.Principal(type="Attester", id=subject, frozen=find.attester(directory, subject).revoked)
     found: Person | Workload
     if subject.startswith("workload-"):
         kind, found = "Workload", find.workload(directory, subject)
@@ -48,7 +39,7 @@ def principal(directory: Directory, subject: str, target: str, *, software: bool
         kind, found = "Person", find.person(directory, subject)
     model = model_of(directory, target)
     roles = [held for held in found.roles if held.model in {None, model}]
-    return Principal(
+    return requests.Principal(
         type=kind,
         id=subject,
         frozen=found.frozen,
@@ -59,10 +50,10 @@ def principal(directory: Directory, subject: str, target: str, *, software: bool
     )
 
 
-def resource(directory: Directory, target: str, at: int) -> Resource:
+def resource(directory: Directory, target: str, at: int) -> requests.Resource:
     """Return what is acted on."""
     if target == DEPLOYMENT:
-        return Resource(type="Deployment", id=directory.deployment)
+        return requests.Resource(type="Deployment", id=directory.deployment)
     match kind_of(target):
         case "model":
             return _seen("Model", target, find.model(directory, target), "label frozen")
@@ -70,10 +61,10 @@ def resource(directory: Directory, target: str, at: int) -> Resource:
             version = find.version(directory, target)
             parent = resource(directory, version.model, at)
             seen = {"label": directory.label_of(version), "frozen": False, "tensor_bytes": version.tensor_bytes}
-            return Resource(type="Version", id=target, attributes=seen, parent=parent)
+            return requests.Resource(type="Version", id=target, attributes=seen, parent=parent)
         case "attester":
             revoked = find.attester(directory, target).revoked
-            return Resource(type="Attester", id=target, attributes={"frozen": revoked})
+            return requests.Resource(type="Attester", id=target, attributes={"frozen": revoked})
         case "device":
             device = device_slice(directory, find.device(directory, target), at)
             return _seen("Device", target, device, "exists frozen software", device.facts)
@@ -88,16 +79,16 @@ def resource(directory: Directory, target: str, at: int) -> Resource:
 
 def _seen(
     kind: str, target: str, thing: object, names: str, facts: Mapping[str, int] = MappingProxyType({})
-) -> Resource:
+) -> requests.Resource:
     attributes = {name: getattr(thing, name) for name in names.split()}
-    return Resource(type=kind, id=target, attributes=attributes, facts=facts)
+    return requests.Resource(type=kind, id=target, attributes=attributes, facts=facts)
 
 
-def device_slice(directory: Directory, device: Device | None, at: int) -> DeviceSlice:
+def device_slice(directory: Directory, device: Device | None, at: int) -> requests.DeviceSlice:
     """Return the device, or that there is none."""
     if device is None:
-        return DeviceSlice()
-    return DeviceSlice(
+        return requests.DeviceSlice()
+    return requests.DeviceSlice(
         id=device.device,
         exists=True,
         frozen=device.frozen,
@@ -106,12 +97,12 @@ def device_slice(directory: Directory, device: Device | None, at: int) -> Device
     )
 
 
-def zone_slice(directory: Directory, name: str | None, at: int) -> ZoneSlice:
+def zone_slice(directory: Directory, name: str | None, at: int) -> requests.ZoneSlice:
     """Return the zone, or that there is none."""
     if name is None:
-        return ZoneSlice()
+        return requests.ZoneSlice()
     zone = find.zone(directory, name)
-    return ZoneSlice(
+    return requests.ZoneSlice(
         id=name,
         exists=True,
         frozen=zone.frozen,
@@ -128,14 +119,14 @@ def context(
     device: Device | None = None,
     zone: str | None = None,
     session_age_seconds: int | None = None,
-    quorum: Tally = NOBODY,
+    quorum: requests.Tally = NOBODY,
     grant: bool = False,
-    change: Change = NO_CHANGE,
+    change: requests.Change = NO_CHANGE,
     own: bool = False,
-) -> Context:
+) -> requests.Context:
     """Return the circumstances of one decision."""
-    return Context(
-        deployment=DeploymentSlice(
+    return requests.Context(
+        deployment=requests.DeploymentSlice(
             id=directory.deployment,
             frozen=directory.frozen,
             trial=directory.trial,

@@ -288,7 +288,7 @@ def _device_card(own: Profile, name: str, directory: Directory) -> Card:
     from strongroom.client.cards import Card
     from strongroom.client.names import new_detail
     from strongroom.directory import find
-    from strongroom.statements.signatures import point_of, prove_possession
+    from strongroom.statements.signing import point_of, prove_possession
     from strongroom.terms.ids import new_id
 
     person, device, key = find.person(directory, own.who.subject).person, new_id("device", os.urandom), own.key()

@@ -34,7 +34,8 @@ def check(folder: Path | None, is_default: bool) -> None:
     """Say what is wrong with the policies of a folder, all of it at once."""
     from strongroom.acts.table import schema
     from strongroom.cli.plans import read_policies
-    from strongroom.policy.bundle import bundle_digest, default_bundle
+    from strongroom.policy.beginning import default_bundle
+    from strongroom.policy.bundle import bundle_digest
     from strongroom.policy.check import check_bundle
     from strongroom.policy.source import ERROR, PolicyFile
 

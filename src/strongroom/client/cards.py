@@ -21,7 +21,8 @@ from strongroom.client.profile import Profile
 from strongroom.client.say import touched
 from strongroom.client.security_keys.port import ORIGIN, SecurityKey
 from strongroom.directory.state import PublicKeyBytes
-from strongroom.statements.signatures import point_of, possession_message, prove_possession
+from strongroom.statements.signatures import possession_message
+from strongroom.statements.signing import point_of, prove_possession
 from strongroom.statements.statement import FOUNDING, Where
 from strongroom.statements.webauthn import registration_message, verify_registration
 from strongroom.terms import canonical

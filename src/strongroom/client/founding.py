@@ -28,7 +28,7 @@ from strongroom.client.say import say, sign_with_security_key
 from strongroom.client.security_keys.port import SecurityKey
 from strongroom.directory.entries import parse_entry
 from strongroom.directory.state import Acceptance, KeepKeys, PolicySource
-from strongroom.policy.bundle import default_bundle
+from strongroom.policy.beginning import default_bundle
 from strongroom.sealing.keys import PublicKey, unwrap_with, wrap_to
 from strongroom.statements.envelope import Envelope, Signature, pae
 from strongroom.statements.statement import FOUNDING, Statement

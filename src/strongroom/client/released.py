@@ -37,7 +37,7 @@ from strongroom.sealing.keys import (
     unwrap_with,
 )
 from strongroom.statements.envelope import parse_envelope
-from strongroom.statements.signatures import verify_ed25519
+from strongroom.statements.signing import verify_ed25519
 from strongroom.statements.statement import KEEP, parse_statement
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from strongroom.acts.act import Act
 from strongroom.client.security_keys.port import SecurityKey
 from strongroom.statements.envelope import Envelope, Signature, pae
-from strongroom.statements.signatures import sign_es256
+from strongroom.statements.signing import sign_es256
 from strongroom.statements.statement import Statement
 from strongroom.terms.ids import Random, new_id
 from strongroom.terms.records import record_json

@@ -30,7 +30,7 @@ from strongroom.client.say import enveloped, say, sign_with_key, sign_with_secur
 from strongroom.client.security_keys.port import SecurityKey
 from strongroom.directory.state import Directory
 from strongroom.statements.envelope import Envelope, Signature
-from strongroom.statements.signatures import point_of
+from strongroom.statements.signing import point_of
 from strongroom.statements.statement import Statement
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import BadRequest, StrongroomError, UnknownSigner

@@ -1,21 +1,9 @@
 """Finding things in a directory, and refusing what is not there, is gone, or was there before."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from strongroom.directory.state import (
-    Attester,
-    Credential,
-    Device,
-    Directory,
-    Grant,
-    Model,
-    Person,
-    Proposal,
-    Version,
-    Workload,
-    Zone,
-)
+from strongroom.directory import state
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import AlreadyDone, NotFound
 from strongroom.terms.ids import kind_of
@@ -36,7 +24,7 @@ def _present(things: Mapping[str, T], identifier: str, what: str, *gone: str) ->
     return found
 
 
-def person(directory: Directory, identifier: str) -> Person:
+def person(directory: state.Directory, identifier: str) -> state.Person:
     """Return a person who is enrolled.
 
     Raises:
@@ -45,47 +33,47 @@ def person(directory: Directory, identifier: str) -> Person:
     return _present(directory.people, identifier, "person", "removed")
 
 
-def credential(directory: Directory, identifier: str) -> Credential:
+def credential(directory: state.Directory, identifier: str) -> state.Credential:
     """Return a credential that is in use."""
     return _present(directory.credentials, identifier, "credential", "removed", "compromised")
 
 
-def device(directory: Directory, identifier: str) -> Device:
+def device(directory: state.Directory, identifier: str) -> state.Device:
     """Return a device that is enrolled."""
     return _present(directory.devices, identifier, "device", "removed")
 
 
-def workload(directory: Directory, identifier: str) -> Workload:
+def workload(directory: state.Directory, identifier: str) -> state.Workload:
     """Return a workload that is enrolled."""
     return _present(directory.workloads, identifier, "workload", "removed")
 
 
-def attester(directory: Directory, identifier: str) -> Attester:
+def attester(directory: state.Directory, identifier: str) -> state.Attester:
     """Return an attester that is trusted still."""
     return _present(directory.attesters, identifier, "attester", "revoked")
 
 
-def zone(directory: Directory, identifier: str) -> Zone:
+def zone(directory: state.Directory, identifier: str) -> state.Zone:
     """Return a zone."""
     return _find(directory.zones, identifier, "zone")
 
 
-def model(directory: Directory, identifier: str) -> Model:
+def model(directory: state.Directory, identifier: str) -> state.Model:
     """Return a model."""
     return _find(directory.models, identifier, "model")
 
 
-def version(directory: Directory, identifier: str) -> Version:
+def version(directory: state.Directory, identifier: str) -> state.Version:
     """Return a version."""
     return _find(directory.versions, identifier, "version")
 
 
-def grant(directory: Directory, identifier: str) -> Grant:
+def grant(directory: state.Directory, identifier: str) -> state.Grant:
     """Return a grant that has not ended."""
     return _find(directory.grants, identifier, "grant in force")
 
 
-def proposal(directory: Directory, identifier: str) -> Proposal:
+def proposal(directory: state.Directory, identifier: str) -> state.Proposal:
     """Return a proposal that is open.
 
     Raises:
@@ -97,23 +85,18 @@ def proposal(directory: Directory, identifier: str) -> Proposal:
     return _find(directory.proposals, identifier, "proposal")
 
 
-def check_subject(directory: Directory, identifier: str) -> None:
+def check_subject(directory: state.Directory, identifier: str) -> None:
     """Refuse an identifier of nothing that is enrolled, whatever its kind."""
-    finder = _FINDERS.get(kind_of(identifier))
+    finder = FINDERS.get(kind_of(identifier))
     if finder is None:
         raise NotFound(f"nothing is said of `{identifier}`")
     finder(directory, identifier)
 
 
-_FINDERS: dict[str, Callable[[Directory, str], object]] = {
-    "attester": attester,
-    "device": device,
-    "model": model,
-    "person": person,
-    "version": version,
-    "workload": workload,
-    "zone": zone,
+FINDERS: dict[str, Callable[[state.Directory, str], Any]] = {
+    one.__name__: one for one in (attester, device, model, person, version, workload, zone)
 }
+"""By the kind of identifier."""
 
 
 def check_new(things: Mapping[str, object], identifier: str) -> None:
@@ -122,7 +105,7 @@ def check_new(things: Mapping[str, object], identifier: str) -> None:
         raise AlreadyDone(f"the identifier `{identifier}` was used before")
 
 
-def check_new_key(directory: Directory, public_key: bytes) -> None:
+def check_new_key(directory: state.Directory, public_key: bytes) -> None:
     """Refuse a public key that somebody has, or had."""
     if sha256(public_key) in directory.key_owners:
         raise AlreadyDone("this public key belongs to somebody, for ever", hint="make a new key")

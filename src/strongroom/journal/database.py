@@ -18,17 +18,7 @@ import apsw
 from strongroom.journal.highwater import Disk
 from strongroom.journal.reserve import BALLAST
 from strongroom.places import private
-from strongroom.terms.errors import (
-    AccessDenied,
-    JournalBusy,
-    LogTampered,
-    NoSpace,
-    NotFound,
-    OldLibrary,
-    StoreUnavailable,
-    UnknownFormat,
-    UnsafePlace,
-)
+from strongroom.terms import errors
 
 DATABASE = "journal.db"
 _WAL = "journal.db-wal"
@@ -74,7 +64,7 @@ _PRAGMAS = (
 def check_library(version: str) -> None:
     """Refuse a version of the SQLite library that is older than 3.51.3."""
     if tuple(int(number) for number in version.split(".")) < _LEAST_LIBRARY:
-        raise OldLibrary(f"SQLite {version} is older than {'.'.join(map(str, _LEAST_LIBRARY))}")
+        raise errors.OldLibrary(f"SQLite {version} is older than {'.'.join(map(str, _LEAST_LIBRARY))}")
 
 
 def open_journal_folder(path: Path) -> int:
@@ -85,7 +75,7 @@ def open_journal_folder(path: Path) -> int:
         for name in os.listdir(folder):
             # A rollback journal, for one, would be played back into the database as soon as that is opened.
             if name not in {DATABASE, _WAL, BALLAST}:
-                raise UnsafePlace(f"`{path}` holds `{name[:80]!a}`, which is no part of a journal")
+                raise errors.UnsafePlace(f"`{path}` holds `{name[:80]!a}`, which is no part of a journal")
             private.check_file(name, folder)
     except BaseException:
         os.close(folder)
@@ -99,7 +89,7 @@ def create_database(path: Path, folder: int, vfs: str, disk: Disk) -> None:
     os.close(private.make_file(DATABASE, folder))
     with _connected(path, vfs) as database:
         if (mode := database.execute("PRAGMA journal_mode = WAL").get) != "wal":  # SQLite's way to say that it failed
-            raise StoreUnavailable(f"the database stays in mode `{mode}`: it could not be written")
+            raise errors.StoreUnavailable(f"the database stays in mode `{mode}`: it could not be written")
         with database:
             for sql in _TABLES.values():
                 database.execute(sql)
@@ -118,14 +108,14 @@ def open_database(path: Path, vfs: str) -> apsw.Connection:
     """
     with _connected(path, vfs, keep=True) as database:
         if database.pragma("application_id") != _APPLICATION:
-            raise LogTampered(f"`{path}` is not the database of a journal")
+            raise errors.LogTampered(f"`{path}` is not the database of a journal")
         if (version := database.pragma("user_version")) != _VERSION:
-            raise UnknownFormat(f"`{path}` has format {version}, this release knows {_VERSION}")
+            raise errors.UnknownFormat(f"`{path}` has format {version}, this release knows {_VERSION}")
         schema = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").get
         if schema != _SCHEMA:
-            raise LogTampered("the database has tables, indexes, views or triggers that are not the journal's")
+            raise errors.LogTampered("the database has tables, indexes, views or triggers that are not the journal's")
         if (mode := database.pragma("journal_mode")) != "wal":
-            raise LogTampered(f"the database is in mode `{mode}` and not in WAL mode")
+            raise errors.LogTampered(f"the database is in mode `{mode}` and not in WAL mode")
     return database
 
 
@@ -135,17 +125,17 @@ def database_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (apsw.NotADBError, apsw.CorruptError, UnicodeDecodeError) as error:
-        raise LogTampered(f"{what}: the database is damaged: {error}") from error
+        raise errors.LogTampered(f"{what}: the database is damaged: {error}") from error
     except FileNotFoundError as error:
-        raise NotFound(f"{what}: `{error.filename}` is not there") from error
+        raise errors.NotFound(f"{what}: `{error.filename}` is not there") from error
     except PermissionError as error:
-        raise AccessDenied(f"{what}: `{error.filename}` is not ours to use") from error
+        raise errors.AccessDenied(f"{what}: `{error.filename}` is not ours to use") from error
     except apsw.BusyError as error:
-        raise JournalBusy(f"{what}: another program has the database open") from error
+        raise errors.JournalBusy(f"{what}: another program has the database open") from error
     except apsw.FullError as error:
-        raise NoSpace(f"{what}: disk full") from error
+        raise errors.NoSpace(f"{what}: disk full") from error
     except (apsw.Error, OSError) as error:
-        raise StoreUnavailable(f"{what}: {error}") from error
+        raise errors.StoreUnavailable(f"{what}: {error}") from error
 
 
 @contextlib.contextmanager

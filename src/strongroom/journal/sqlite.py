@@ -28,15 +28,7 @@ from strongroom.journal.database import (
 from strongroom.journal.highwater import LONGEST_NOTE, Disk, HighWater, create_high_water
 from strongroom.journal.port import Kept, Sign, Space
 from strongroom.journal.reserve import Reserve
-from strongroom.terms.errors import (
-    BadRequest,
-    JournalBroken,
-    LogTampered,
-    NotFound,
-    OutputExists,
-    StrongroomError,
-    UnsafePlace,
-)
+from strongroom.terms import errors
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint, verify_checkpoint
 from strongroom.tlog.notes import VerifierKey, parse_note
 from strongroom.tlog.tree import Tree, leaf_hash
@@ -68,7 +60,7 @@ def create_journal(folder: Path, *, high_water: Path, sqlite_vfs: str = "", disk
         leaving.callback(os.close, opened)
         _check_apart(folder, high_water)
         if os.listdir(opened) or os.path.lexists(high_water):
-            raise OutputExists(f"`{folder}` or `{high_water}` is there already")
+            raise errors.OutputExists(f"`{folder}` or `{high_water}` is there already")
         create_database(folder / DATABASE, opened, sqlite_vfs, disk)
         parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         leaving.callback(os.close, parent)
@@ -149,7 +141,7 @@ class SqliteJournal:
     ) -> bytes:
         self._check_usable()
         if not entries:
-            raise BadRequest("nothing to append: private records change beside an entry only")
+            raise errors.BadRequest("nothing to append: private records change beside an entry only")
         batch_bytes = sum(map(len, entries)) + sum(len(record.data or b"") for record in kept)
         self._reserve.check(batch_bytes, closing=closing)
         log_key = self._log_key or self._log_key_of(entries[0])
@@ -174,7 +166,7 @@ class SqliteJournal:
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         self._check_usable()
         if not 0 <= start <= stop <= self._tree.size:
-            raise BadRequest(f"no entries {start} to {stop} in a log of {self._tree.size}")
+            raise errors.BadRequest(f"no entries {start} to {stop} in a log of {self._tree.size}")
         return (
             data
             for first in range(start, stop, _BATCH)
@@ -213,15 +205,15 @@ class SqliteJournal:
             numbers, entries = zip(*batch, strict=True)
             size = self._tree.size
             if numbers != tuple(range(size, size + len(batch))):
-                raise LogTampered(f"the entries from {size} on are not numbered one after the other")
+                raise errors.LogTampered(f"the entries from {size} on are not numbered one after the other")
             self._tree.extend(map(leaf_hash, map(_bytes, entries)))
         notes = self._database.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 2").fetchall()
         if not self._tree.size:
             if notes or self._file.note is not None:
-                raise LogTampered("the log is empty, and was not: a checkpoint of it is there")
+                raise errors.LogTampered("the log is empty, and was not: a checkpoint of it is there")
             return
         if not notes:
-            raise LogTampered("the log has no checkpoint")
+            raise errors.LogTampered("the log has no checkpoint")
         genesis, note = self._row(0), _bytes(notes[0][0])
         self._log_key = self._named_key(genesis)
         self._check_over_tree(_verified(note, self._log_key))
@@ -233,8 +225,8 @@ class SqliteJournal:
     def _named_key(self, genesis: bytes) -> VerifierKey:
         try:
             return self._log_key_of(genesis)
-        except StrongroomError as error:
-            raise LogTampered(f"the first entry names no log key: {error.message}") from error
+        except errors.StrongroomError as error:
+            raise errors.LogTampered(f"the first entry names no log key: {error.message}") from error
 
     def _check_signed(self, note: bytes, log_key: VerifierKey) -> None:
         """Refuse what `sign` gave if the next start would refuse it.
@@ -249,12 +241,14 @@ class SqliteJournal:
             checkpoint = parse_checkpoint(parse_note(note).text)
         self._check_over_tree(checkpoint)
         if len(note) > LONGEST_NOTE:
-            raise BadRequest(f"a checkpoint of {len(note)} bytes, where {LONGEST_NOTE} have room")
+            raise errors.BadRequest(f"a checkpoint of {len(note)} bytes, where {LONGEST_NOTE} have room")
 
     def _check_over_tree(self, checkpoint: Checkpoint) -> None:
         """Refuse a checkpoint that is not over the tree as it is."""
         if (checkpoint.size, checkpoint.root) != (self._tree.size, self._tree.root()):
-            raise LogTampered(f"the checkpoint over {checkpoint.size} entries is not over these {self._tree.size}")
+            raise errors.LogTampered(
+                f"the checkpoint over {checkpoint.size} entries is not over these {self._tree.size}"
+            )
 
     def _check_remembered(self, log_key: VerifierKey, *, commits: int) -> None:
         """Refuse a log that what the high-water file remembers does not lead up to."""
@@ -262,13 +256,13 @@ class SqliteJournal:
         if remembered is None:
             # Only the very first commit can be ahead of a file that remembers nothing.
             if commits > 1:
-                raise LogTampered("the high-water file remembers nothing of a log that is older")
+                raise errors.LogTampered("the high-water file remembers nothing of a log that is older")
             return
         checkpoint = _verified(remembered, log_key)
         if checkpoint.size > self._tree.size:
-            raise LogTampered(f"the log has {self._tree.size} entries, and had {checkpoint.size}")
+            raise errors.LogTampered(f"the log has {self._tree.size} entries, and had {checkpoint.size}")
         if checkpoint.root != self._tree.root(checkpoint.size):
-            raise LogTampered(f"the log's first {checkpoint.size} entries are not those that were signed")
+            raise errors.LogTampered(f"the log's first {checkpoint.size} entries are not those that were signed")
 
     # --- the database ------------------------------------------------------------------------------
 
@@ -307,14 +301,14 @@ class SqliteJournal:
         entries = [_bytes(found.get(number)) for number in range(start, stop)]
         for number, data in enumerate(entries, start):
             if leaf_hash(data) != self._tree.leaf(number):
-                raise LogTampered(f"entry {number} is no longer what it was")
+                raise errors.LogTampered(f"entry {number} is no longer what it was")
         return entries
 
     # --- broken or not -----------------------------------------------------------------------------
 
     def _check_usable(self) -> None:
         if self._broken:
-            raise JournalBroken(f"the journal takes no more calls: {self._broken}")
+            raise errors.JournalBroken(f"the journal takes no more calls: {self._broken}")
 
     @contextlib.contextmanager
     def _fatal(self, what: str) -> Iterator[None]:
@@ -325,20 +319,20 @@ class SqliteJournal:
             self._broken = f"{what} failed: {error}"
             if not isinstance(error, Exception):
                 raise
-            raise JournalBroken(self._broken) from error
+            raise errors.JournalBroken(self._broken) from error
 
 
 def _verified(note: bytes, log_key: VerifierKey) -> Checkpoint:
     try:
         return verify_checkpoint(note, log_key)
-    except StrongroomError as error:
-        raise LogTampered(f"a checkpoint is not the log key's: {error.message}") from error
+    except errors.StrongroomError as error:
+        raise errors.LogTampered(f"a checkpoint is not the log key's: {error.message}") from error
 
 
 def _bytes(value: object) -> bytes:
     """Return what a BLOB column holds. A file that somebody made may hold anything in it."""
     if not isinstance(value, bytes):
-        raise LogTampered("a row of the database is missing, or holds no bytes")
+        raise errors.LogTampered("a row of the database is missing, or holds no bytes")
     return value
 
 
@@ -346,12 +340,12 @@ def _check_both(database: Path, high_water: Path) -> None:
     """Refuse a database without high-water file, and the reverse."""
     there = [place for place in (database, high_water) if os.path.lexists(place)]
     if not there:
-        raise NotFound(f"there is no journal in `{database.parent}`")
+        raise errors.NotFound(f"there is no journal in `{database.parent}`")
     if there != [database, high_water]:
-        raise LogTampered(f"only `{there[0]}` is there: the log's database, or its high-water file, is gone")
+        raise errors.LogTampered(f"only `{there[0]}` is there: the log's database, or its high-water file, is gone")
 
 
 def _check_apart(folder: Path, high_water: Path) -> None:
     """Refuse a high-water file inside the folder: it would be put back together with the database."""
     if high_water.parent.resolve().is_relative_to(folder.resolve()):
-        raise UnsafePlace(f"the high-water file `{high_water}` lies inside `{folder}`")
+        raise errors.UnsafePlace(f"the high-water file `{high_water}` lies inside `{folder}`")

@@ -1,7 +1,7 @@
 """Asked: the requests at the keep's socket, as records. What is inside a statement, `acts` knows."""
 
 import base64
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import BadRequest
@@ -61,15 +61,7 @@ class Unseal(Record):
 
 
 Request = Status | Act | Entries | Prepare | Found | Share | Unseal
-REQUESTS: dict[str, type[Any]] = {
-    "status": Status,
-    "act": Act,
-    "entries": Entries,
-    "prepare": Prepare,
-    "found": Found,
-    "share": Share,
-    "unseal": Unseal,
-}
+REQUESTS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Request)}
 
 
 def parse_request(value: Json) -> Request:

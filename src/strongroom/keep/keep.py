@@ -30,17 +30,8 @@ from strongroom.sealing.keys import Identity, PublicKey, unwrap_with, wrap_to
 from strongroom.statements.envelope import parse_envelope
 from strongroom.statements.statement import parse_statement
 from strongroom.statements.words import digest_words
-from strongroom.terms import canonical
+from strongroom.terms import canonical, errors
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import (
-    BadRequest,
-    KeepSealed,
-    KeyringTampered,
-    NotAllowed,
-    NotFound,
-    StrongroomError,
-    WrongShare,
-)
 from strongroom.terms.frames import error_answer
 from strongroom.terms.ids import Random
 from strongroom.terms.records import parse_record
@@ -80,7 +71,7 @@ class Keep:
             self._open.commit()
         return [self._finish(turn) for turn in turns]
 
-    def _take(self, value: Json) -> Finish | StrongroomError:
+    def _take(self, value: Json) -> Finish | errors.StrongroomError:
         try:
             request = parse_request(value)
             match request:
@@ -97,15 +88,15 @@ class Keep:
                 case _ if self._open is not None:
                     return self._open.take(request)
                 case _:
-                    raise KeepSealed("the keep is sealed" if self._book else "no deployment is founded here yet")
-        except StrongroomError as error:
+                    raise errors.KeepSealed("the keep is sealed" if self._book else "no deployment is founded here yet")
+        except errors.StrongroomError as error:
             return error
 
-    def _finish(self, turn: Finish | StrongroomError) -> Json:
+    def _finish(self, turn: Finish | errors.StrongroomError) -> Json:
         answer: dict[str, Json]
         try:
-            answer = error_answer(turn) if isinstance(turn, StrongroomError) else {"ok": turn()}
-        except StrongroomError as error:
+            answer = error_answer(turn) if isinstance(turn, errors.StrongroomError) else {"ok": turn()}
+        except errors.StrongroomError as error:
             answer = error_answer(error)
         if note := self._checkpoint():
             answer["checkpoint"] = note
@@ -151,14 +142,14 @@ class Keep:
         A crash in between leaves a key of nothing; the other way round it would leave a deployment without a key.
         """
         if self._vault is None or self._root is None:
-            raise NotAllowed("no root key was made for this founding", hint="begin with `strongroom deployment draft`")
+            raise errors.NotAllowed("no root key was made for this founding", hint="begin with `deployment draft`")
         envelope = parse_envelope(request.statement)
         at = self._clock.now(0)
         entry = Entry(at=at, kind="deployment.founded", statement=envelope.json())
         leaf = encode_leaf(entry)
         directory = verify_genesis(envelope, name=deployment_name(leaf), at=at)
         if directory.keys != self._vault.public_keys():
-            raise NotAllowed("the founding names other keys than this keep made for it", hint="draft it again")
+            raise errors.NotAllowed("the founding names other keys than this keep made for it", hint="draft it again")
         body = _genesis_body(entry)
         kept = keep_texts(self._vault, set(text_digests(body)), request.details or (), lambda digest: False)
         kept += self._keep_root(directory)
@@ -171,10 +162,10 @@ class Keep:
     def _keep_root(self, directory: Directory) -> tuple[Kept, ...]:
         root = self._root
         if root is None:
-            raise NotAllowed("no root key was made for this founding")
+            raise errors.NotAllowed("no root key was made for this founding")
         if directory.trial:
             if self._plain_file is None:
-                raise NotAllowed("this keep was not started for a trial", hint="start it with `--trial`")
+                raise errors.NotAllowed("this keep was not started for a trial", hint="start it with `--trial`")
             self._plain_file.create(root)
             return ()
         shares = split_root(root, directory.custodians_needed, len(directory.custodians))
@@ -189,7 +180,7 @@ class Keep:
 
     def _share(self, request: asked.Share) -> Finish:
         if (share := self._journal.kept("share", request.person)) is None:
-            raise NotFound(f"`{request.person}` is no custodian")
+            raise errors.NotFound(f"`{request.person}` is no custodian")
         return lambda: {"share": text_of(share)}
 
     # --- unsealing -----------------------------------------------------------------------------
@@ -199,7 +190,7 @@ class Keep:
         self._clock.start(directory.at)
         if directory.trial:
             if self._plain_file is None:
-                raise BadRequest("this is a trial's journal", hint="start the keep with `--trial`")
+                raise errors.BadRequest("this is a trial's journal", hint="start the keep with `--trial`")
             self._unsealed(book, self._plain_file.root(), [])
         else:
             self._shares = CustodianShares(directory.custodians_needed, len(directory.custodians))
@@ -207,14 +198,14 @@ class Keep:
     def _unseal(self, request: asked.Unseal, book: Book) -> Finish:
         directory = book.directory
         if request.person not in directory.custodians or self._shares is None:
-            raise NotFound(f"`{request.person}` is no custodian")
+            raise errors.NotFound(f"`{request.person}` is no custodian")
         if request.person in self._given:
-            raise WrongShare(f"`{request.person}` gave a share already: it takes another custodian")
+            raise errors.WrongShare(f"`{request.person}` gave a share already: it takes another custodian")
         plain = unwrap_with(self._unseal_key, request.share, _share_info("unseal", directory, request.person))
         share = parse_share(plain.decode("utf-8", "replace"))
         # Whose share it is, its number says: they were numbered in the order of the custodians' identifiers.
         if share.number != sorted(directory.custodians).index(request.person) + 1:
-            raise WrongShare(f"share {share.number} is not that of `{request.person}`")
+            raise errors.WrongShare(f"share {share.number} is not that of `{request.person}`")
         try:
             missing = self._shares.add(share)
             self._given.append(request.person)
@@ -228,7 +219,7 @@ class Keep:
     def _unsealed(self, book: Book, root: RootKey, given: list[str]) -> None:
         vault = Vault(root, self._random, self._journal.kept)
         if vault.public_keys() != book.directory.keys:
-            raise KeyringTampered("this is not the root key of this deployment")
+            raise errors.KeyringTampered("this is not the root key of this deployment")
         self._open_up(book, vault, given)
 
     def _open_up(self, book: Book, vault: Vault, given: list[str]) -> None:

@@ -29,15 +29,8 @@ from strongroom.keep.vault import Vault
 from strongroom.policy.bundle import Bundle
 from strongroom.statements.envelope import Envelope, parse_envelope
 from strongroom.statements.statement import parse_statement
+from strongroom.terms import errors
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import (
-    BadRequest,
-    JournalBroken,
-    NoSpace,
-    StatementReused,
-    StrongroomError,
-    Unavailable,
-)
 from strongroom.terms.records import parse_record
 
 MOST_ENTRIES, MOST_ENTRIES_BYTES = 1000, 4 << 20
@@ -77,8 +70,8 @@ class OpenKeep:
         """Make the batch durable. If that fails, the keep ends: see `book`."""
         try:
             self.book.commit(lambda size, root: self.vault.sign(self.directory.origin, size, root))
-        except NoSpace as error:
-            raise JournalBroken(f"a batch was decided and cannot be written: {error.message}") from error
+        except errors.NoSpace as error:
+            raise errors.JournalBroken(f"a batch was decided and cannot be written: {error.message}") from error
 
     def checkpoint(self) -> str:
         """Return the checkpoint with the keep's time, for every answer."""
@@ -102,7 +95,7 @@ class OpenKeep:
             case asked.Entries():
                 return lambda: self._entries(request)
             case _:
-                raise BadRequest("the keep is open already")
+                raise errors.BadRequest("the keep is open already")
 
     # --- acts ----------------------------------------------------------------------------------
 
@@ -114,16 +107,16 @@ class OpenKeep:
             return self._again(said, seen.digest, seen.index)
         try:
             return self._new(said, envelope, request.details or ())
-        except Unavailable:
+        except errors.Unavailable:
             raise
-        except StrongroomError as error:
+        except errors.StrongroomError as error:
             self._refuse(said, error)
             raise
 
     def _again(self, said: Said[Any], digest: str, index: int) -> Finish:
         """Answer what was taken before as it was then: no second entry, and no key that would be refused today."""
         if said.digest != digest:
-            raise StatementReused(f"statement `{said.statement.id}` was another one the first time")
+            raise errors.StatementReused(f"statement `{said.statement.id}` was another one the first time")
         if said.act.name == "release":
             decide(self.directory, self._policies(), said, at=self._at)
         return lambda: self._told(said, self.book.logged(index))
@@ -182,9 +175,9 @@ class OpenKeep:
     def _enact(self, name: str) -> tuple[Staged | None, str]:
         try:
             permitted = enact(self.directory, self._policies(), name, at=self._at)
-        except Unavailable:
+        except errors.Unavailable:
             raise
-        except StrongroomError as error:
+        except errors.StrongroomError as error:
             return None, error.message
         data = permitted.data
         kept: tuple[Kept, ...] = ()
@@ -206,11 +199,11 @@ class OpenKeep:
             case Space.RESERVED if said.act.effect is Effect.CLOSES:
                 return
             case Space.RESERVED:
-                raise NoSpace("only closing down is left room for", hint="make room on the disk of the keep's journal")
+                raise errors.NoSpace("only closing down is left room for", hint="make room on the journal's disk")
             case Space.GONE:
-                raise JournalBroken("no room is left, not even for closing down: the keep locks its keys and stops")
+                raise errors.JournalBroken("no room is left, not even for closing down: the keep stops")
 
-    def _refuse(self, said: Said[Any], error: StrongroomError) -> None:
+    def _refuse(self, said: Said[Any], error: errors.StrongroomError) -> None:
         """Write the refusal down; a flood of them is counted."""
         if self.book.journal.space() is Space.ENOUGH and self._refusals.is_entry(said.statement.by, self._at):
             refused: dict[str, Json] = {
@@ -257,7 +250,7 @@ class OpenKeep:
     def _entries(self, request: asked.Entries) -> dict[str, Json]:
         size = self.book.journal.size
         if request.start > size:
-            raise BadRequest(f"the log has {size} entries")
+            raise errors.BadRequest(f"the log has {size} entries")
         found: list[Json] = []
         total = 0
         for leaf in self.book.journal.read(request.start, min(size, request.start + min(request.count, MOST_ENTRIES))):
@@ -278,9 +271,9 @@ def keep_texts(
     """
     sealed = dict(vault.seal_text(one.text, bytes.fromhex(one.salt)) for one in details)
     if stray := sealed.keys() - due:
-        raise BadRequest(f"the text of `{min(stray)}` is not named in the statement")
+        raise errors.BadRequest(f"the text of `{min(stray)}` is not named in the statement")
     if missing := {digest for digest in due - sealed.keys() if not is_kept(digest)}:
-        raise BadRequest(f"the text of `{min(missing)}` is not here", hint="send each text along with its digest")
+        raise errors.BadRequest(f"the text of `{min(missing)}` is not here", hint="send each text with its digest")
     return tuple(Kept(kind="detail", name=digest, data=blob) for digest, blob in sealed.items())
 
 

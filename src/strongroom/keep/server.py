@@ -27,17 +27,8 @@ from pathlib import Path
 from typing import Literal
 
 from strongroom.places import private
-from strongroom.terms import canonical
+from strongroom.terms import canonical, errors
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import (
-    BadFrame,
-    BadRequest,
-    JournalBusy,
-    KeepRunning,
-    NotCanonical,
-    StrongroomError,
-    UnsafePlace,
-)
 from strongroom.terms.frames import (
     LARGEST_ANSWER_BYTES,
     LARGEST_REQUEST_BYTES,
@@ -206,7 +197,7 @@ class Server:
         """Take the connection's next request, if it is here."""
         try:
             request = connection.reader.take()
-        except BadFrame as error:
+        except errors.BadFrame as error:
             self._refuse(connection, error)
             return
         if request is not None:
@@ -234,7 +225,7 @@ class Server:
             size_bytes += len(body)
             try:
                 batch.append((connection, canonical.parse(body)))
-            except NotCanonical as error:
+            except errors.NotCanonical as error:
                 self._refuse(connection, error)
         if not batch:
             return
@@ -247,7 +238,7 @@ class Server:
 
     # --- answers -------------------------------------------------------------------------------
 
-    def _refuse(self, connection: _Connection, error: StrongroomError) -> None:
+    def _refuse(self, connection: _Connection, error: errors.StrongroomError) -> None:
         """Say what is wrong with what the connection sent, and end it: nothing after it can be trusted to be meant."""
         connection.ends = True
         self._answer(connection, error_answer(error))
@@ -255,7 +246,7 @@ class Server:
     def _answer(self, connection: _Connection, answer: Json) -> None:
         try:
             frame = encode_frame(canonical.encode(answer), LARGEST_ANSWER_BYTES)
-        except StrongroomError as error:  # too long, say: one answer's fault must not end the keep
+        except errors.StrongroomError as error:  # too long, say: one answer's fault must not end the keep
             frame = encode_frame(canonical.encode(error_answer(error)), LARGEST_ANSWER_BYTES)
         connection.answer = memoryview(frame)
         self._enter(connection, "answer")
@@ -320,13 +311,13 @@ def _take_folder(folder: Path) -> int:
     try:
         descriptor = private.open_folder(folder)
     except OSError as error:
-        raise UnsafePlace(f"`{folder}` is not a folder of our own: {error.strerror}") from error
+        raise errors.UnsafePlace(f"`{folder}` is not a folder of our own: {error.strerror}") from error
     try:
         # ORDER: before looking for a stale socket, so that of two keeps that start at once one removes it.
         private.lock(folder, descriptor)
-    except JournalBusy:
+    except errors.JournalBusy:
         os.close(descriptor)
-        raise KeepRunning(f"another keep has `{folder}`") from None
+        raise errors.KeepRunning(f"another keep has `{folder}`") from None
     return descriptor
 
 
@@ -340,7 +331,7 @@ def _listen(path: Path) -> socket.socket:
             listener.listen(_BACKLOG)
         except OSError as error:
             hint = "choose another path, of less than 108 bytes"
-            raise BadRequest(f"`{path}` cannot be a socket: {error}", hint=hint) from error
+            raise errors.BadRequest(f"`{path}` cannot be a socket: {error}", hint=hint) from error
         listener.setblocking(False)
         stack.pop_all()
     return listener
@@ -353,9 +344,9 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise UnsafePlace(f"`{path}` is in the way: it is not a socket", hint="move it away")
+        raise errors.UnsafePlace(f"`{path}` is in the way: it is not a socket", hint="move it away")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)  # a listener whose queue is full is one as well
         if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
-            raise KeepRunning(f"somebody listens at `{path}`")
+            raise errors.KeepRunning(f"somebody listens at `{path}`")
     path.unlink()

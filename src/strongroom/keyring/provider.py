@@ -14,13 +14,7 @@ from typing import Protocol
 from strongroom.keyring.root import RootKey
 from strongroom.keyring.shares import Share, check_fits, combine
 from strongroom.places import private
-from strongroom.terms.errors import (
-    BadKey,
-    NotFound,
-    OutputExists,
-    UnsafePlace,
-    WrongShare,
-)
+from strongroom.terms import errors
 
 _LINE = re.compile(rb"STRONGROOM-ROOT-1:([0-9a-f]{64})\n\Z")
 _LINE_BYTES = 83
@@ -59,10 +53,10 @@ class CustodianShares:
                 splitting than those before it (all are forgotten: nobody can tell which of them is wrong).
         """
         if share.threshold != self._k or share.number > self._n:
-            raise WrongShare(f"share {share.number} is not one of {self._k} of {self._n}")
+            raise errors.WrongShare(f"share {share.number} is not one of {self._k} of {self._n}")
         if self._shares and self._shares[0].split != share.split:
             self._shares = []
-            raise WrongShare(f"share {share.number} is of another splitting than those before it: {_FORGOTTEN}")
+            raise errors.WrongShare(f"share {share.number} is of another splitting than those before it: {_FORGOTTEN}")
         check_fits(share, self._shares)
         self._shares.append(share)
         return self._k - len(self._shares)
@@ -76,9 +70,9 @@ class CustodianShares:
         """
         try:
             root = combine(self._shares)
-        except WrongShare as error:
+        except errors.WrongShare as error:
             self._shares = []
-            raise WrongShare(f"{error.message}: {_FORGOTTEN}") from None
+            raise errors.WrongShare(f"{error.message}: {_FORGOTTEN}") from None
         self._shares = []
         return root
 
@@ -100,7 +94,7 @@ class PlainFile:
             try:
                 file = os.fdopen(private.make_file(self._path.name, folder), "wb")
             except FileExistsError:
-                raise OutputExists(f"`{self._path}` exists", hint="a root key is never overwritten") from None
+                raise errors.OutputExists(f"`{self._path}` exists", hint="a root key is never overwritten") from None
             with file:
                 file.write(b"STRONGROOM-ROOT-1:" + root.secret.hex().encode("ascii") + b"\n")
                 file.flush()
@@ -119,11 +113,13 @@ class PlainFile:
             try:
                 file = os.fdopen(private.open_file(self._path.name, folder), "rb")
             except FileNotFoundError:
-                raise NotFound(f"no root key at `{self._path}`", hint="give the file made when founding") from None
+                raise errors.NotFound(
+                    f"no root key at `{self._path}`", hint="give the file made when founding"
+                ) from None
         with file:
             line = _LINE.match(file.read(_LINE_BYTES + 1))
         if line is None:
-            raise BadKey(f"`{self._path}` holds no root key", hint="give the file made when founding")
+            raise errors.BadKey(f"`{self._path}` holds no root key", hint="give the file made when founding")
         return RootKey.from_bytes(bytes.fromhex(line[1].decode("ascii")))
 
     @contextmanager
@@ -132,7 +128,7 @@ class PlainFile:
         try:
             folder = private.open_folder(self._path.parent)
         except OSError as error:
-            raise UnsafePlace(f"`{self._path.parent}` is not a folder of our own: {error.strerror}") from error
+            raise errors.UnsafePlace(f"`{self._path.parent}` is not a folder of our own: {error.strerror}") from error
         try:
             yield folder
         finally:

@@ -39,15 +39,6 @@ def floor_file() -> PolicyFile:
     return PolicyFile(name="floor.cedar", text=(packaged(__package__) / "floor.cedar").read_text("utf-8"))
 
 
-def default_bundle() -> tuple[PolicyFile, ...]:
-    """Return the policies that a deployment begins with, by name."""
-    return tuple(
-        PolicyFile(name=file.name, text=file.read_text("utf-8"))
-        for file in sorted((packaged(__package__) / "defaults").iterdir(), key=lambda file: file.name)
-        if file.name.endswith(".cedar")
-    )
-
-
 def bundle_digest(files: Sequence[PolicyFile]) -> str:
     """Return the digest of policy files, in whatever order they come."""
     return sha256(canonical.encode([{"name": file.name, "text": file.text} for file in sorted(files, key=_by_name)]))

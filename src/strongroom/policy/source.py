@@ -20,7 +20,9 @@ _DEEPEST = 150
 _FILE_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.cedar\Z")
 # ASCII only: an id is read in refusals and in the log, where no two may look alike.
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z")
-_STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*')
+# Strings as Cedar has them, over many lines or not. One that never ends takes the rest with it: looking on from each of
+# its quotes in turn would take time by the square of the text.
+_STRING_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\[^\n])*+"|//[^\n]*|(").*', re.DOTALL)
 _NESTS = re.compile(r"[(\[{.!+*-]|&&|\|\||\bif\b")
 
 
@@ -78,14 +80,8 @@ def read_policies(files: Sequence[PolicyFile], schema: cedarpy.Schema) -> tuple[
             findings.append(_error(_name(template), "a template", "name the principal or resource: nothing links it"))
         for template in nodes.static_policies.values():
             findings += _annotation_faults(file, template)
-            policy_id = template.annotations.get("id", "")
-            policies.append(
-                Policy(
-                    id=policy_id,
-                    requires=template.annotations.get("requires", ""),
-                    template=replace(template, id=policy_id),
-                )
-            )
+            policy_id, requires = template.annotations.get("id", ""), template.annotations.get("requires", "")
+            policies.append(Policy(id=policy_id, requires=requires, template=replace(template, id=policy_id)))
         findings += _schema_faults(file, nodes, schema)
     findings += _twice([file.name for file in files], "is the name of two files")
     findings += _twice([policy.id for policy in policies if policy.id], "is the id of two policies")
@@ -101,8 +97,11 @@ def _file_faults(file: PolicyFile) -> Iterator[Finding]:
         return
     if not text.replace("\n", "").isprintable():
         yield _error(file.name, "holds characters that do not show", "remove control characters and invisible ones")
-    # ORDER: strings and comments go first, so that no `;` inside one hides how deep a policy is.
-    bare = _STRING_OR_COMMENT.sub("", text)
+    # ORDER: strings and comments go first, so that no `;` inside one hides how deep a policy is. A space stands for each,
+    # or the `if` of `if"a"in` would be hidden in one longer word.
+    bare = _STRING_OR_COMMENT.sub(r" \1", text)
+    if '"' in bare:
+        yield _error(file.name, "holds a string that is not closed", "close it; inside, write a quote as `\\\"`")
     if any(len(_NESTS.findall(statement)) > _DEEPEST for statement in bare.split(";")):
         yield _error(file.name, "a policy nests or chains too much", "write it flatter, or as several policies")
 

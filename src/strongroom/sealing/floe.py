@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, wait
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,7 +26,7 @@ from strongroom.sealing.floe_header import (
     SEGMENT_OVERHEAD_BYTES,
     TAG_BYTES,
     Buffer,
-    Parameters,
+    HeaderParameters,
     check_header,
     floe_kdf,
     tag_and_message_key,
@@ -53,6 +54,35 @@ Random = Callable[[int], bytes]
 MOST_SEGMENTS = 2**40
 
 _NOT_LAST = b"\xff\xff\xff\xff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters(HeaderParameters):
+    """What both sides must agree on. The header holds all but the rotation, which FLOE fixes at 20 bits."""
+
+    rotation_bits: int = 20
+    """A segment key serves 2 to the power of this many segments."""
+
+    def __post_init__(self) -> None:
+        if not SEGMENT_OVERHEAD_BYTES < self.segment_bytes < 2**32 - 1 or not 0 <= self.rotation_bits <= 40:
+            raise BadRequest("FLOE parameters out of range")
+
+    @property
+    def plaintext_bytes(self) -> int:
+        """Length of the plaintext of every segment but the last."""
+        return self.segment_bytes - SEGMENT_OVERHEAD_BYTES
+
+    def segments(self, size_bytes: int) -> int:
+        """Return how many segments a plaintext of `size_bytes` takes: at least one; the last may be full."""
+        return max(1, -(-size_bytes // self.plaintext_bytes))
+
+    def sealed_bytes(self, size_bytes: int) -> int:
+        """Return the length of the whole ciphertext, header included, of a plaintext of `size_bytes`."""
+        return HEADER_BYTES + size_bytes + SEGMENT_OVERHEAD_BYTES * self.segments(size_bytes)
+
+    def segment_offset(self, number: int) -> int:
+        """Return where segment `number` starts in the ciphertext."""
+        return HEADER_BYTES + number * self.segment_bytes
 
 
 class _SegmentKeys:

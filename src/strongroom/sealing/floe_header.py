@@ -25,43 +25,18 @@ _MESSAGE_KEY_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """What both sides must agree on. The header holds all but the rotation, which FLOE fixes at 20 bits."""
+class HeaderParameters:
+    """What the header says of the segments: the length of an encrypted one, 32 bytes more than its plaintext."""
 
     segment_bytes: int = 1 << 20
-    """Length of an encrypted segment, 32 bytes more than its plaintext."""
-
-    rotation_bits: int = 20
-    """A segment key serves 2 to the power of this many segments."""
-
-    def __post_init__(self) -> None:
-        if not SEGMENT_OVERHEAD_BYTES < self.segment_bytes < 2**32 - 1 or not 0 <= self.rotation_bits <= 40:
-            raise BadRequest("FLOE parameters out of range")
-
-    @property
-    def plaintext_bytes(self) -> int:
-        """Length of the plaintext of every segment but the last."""
-        return self.segment_bytes - SEGMENT_OVERHEAD_BYTES
 
     def encode(self) -> bytes:
         """Return the 10 bytes that start a header and bind the parameters into every key."""
         lengths = self.segment_bytes.to_bytes(4, "big") + IV_BYTES.to_bytes(4, "big")
         return bytes((_AEAD_ID, _KDF_ID)) + lengths
 
-    def segments(self, size_bytes: int) -> int:
-        """Return how many segments a plaintext of `size_bytes` takes: at least one; the last may be full."""
-        return max(1, -(-size_bytes // self.plaintext_bytes))
 
-    def sealed_bytes(self, size_bytes: int) -> int:
-        """Return the length of the whole ciphertext, header included, of a plaintext of `size_bytes`."""
-        return HEADER_BYTES + size_bytes + SEGMENT_OVERHEAD_BYTES * self.segments(size_bytes)
-
-    def segment_offset(self, number: int) -> int:
-        """Return where segment `number` starts in the ciphertext."""
-        return HEADER_BYTES + number * self.segment_bytes
-
-
-def check_header(parameters: Parameters, key: bytes, aad: bytes, header: bytes) -> tuple[bytes, bytes]:
+def check_header(parameters: HeaderParameters, key: bytes, aad: bytes, header: bytes) -> tuple[bytes, bytes]:
     """Return the IV of a header and the key that the segments' keys come from, if the header was made with `key`.
 
     Raises:
@@ -77,7 +52,7 @@ def check_header(parameters: Parameters, key: bytes, aad: bytes, header: bytes) 
     return iv, message_key
 
 
-def tag_and_message_key(parameters: Parameters, key: bytes, iv: bytes, aad: bytes) -> tuple[bytes, bytes]:
+def tag_and_message_key(parameters: HeaderParameters, key: bytes, iv: bytes, aad: bytes) -> tuple[bytes, bytes]:
     """Return the header's tag, and the key that the segments' keys come from."""
     if len(key) != KEY_BYTES:
         raise BadRequest("a FLOE key has 32 bytes")
@@ -87,6 +62,6 @@ def tag_and_message_key(parameters: Parameters, key: bytes, iv: bytes, aad: byte
     )
 
 
-def floe_kdf(parameters: Parameters, key: bytes, iv: bytes, aad: bytes, purpose: bytes, length: int) -> bytes:
+def floe_kdf(parameters: HeaderParameters, key: bytes, iv: bytes, aad: bytes, purpose: bytes, length: int) -> bytes:
     """SPEC FLOE, Internal Functions: `FLOE_KDF(key, iv, aad, purpose, len)`."""
     return HKDFExpand(SHA384(), length, parameters.encode() + iv + purpose + aad).derive(key)

@@ -4,7 +4,7 @@ Apart from `manifest`, so that the keep need not hold a parser of manifests.
 """
 
 from strongroom.sealing import keys
-from strongroom.sealing.floe_header import Parameters, check_header
+from strongroom.sealing.floe_header import HeaderParameters, check_header
 from strongroom.terms.errors import ManifestTampered, ObjectTampered, WrongKey
 
 SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES = 1 << 6, 1 << 24
@@ -25,7 +25,7 @@ def check_data_key(data_key: bytes, seal_id: str, header: bytes) -> None:
         raise ManifestTampered(f"manifest: segments of {segment_bytes} bytes")
     key = keys.manifest_key(data_key, seal_id)
     try:
-        check_header(Parameters(segment_bytes=segment_bytes), key.key, key.aad, header)
+        check_header(HeaderParameters(segment_bytes=segment_bytes), key.key, key.aad, header)
     except ObjectTampered as error:
         raise WrongKey(
             f"the data key does not open the manifest of seal {seal_id}: {error.message}",

@@ -3,20 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import (
-    BasicConstraints,
-    Certificate,
-    DuplicateExtension,
-    Extensions,
-    InvalidVersion,
-    NameOID,
-    ObjectIdentifier,
-    UnrecognizedExtension,
-    UnsupportedGeneralNameType,
-    load_der_x509_certificate,
-)
 
 from strongroom.statements.cbor import Cbor
 from strongroom.statements.signatures import verify_es256
@@ -27,13 +16,13 @@ LONGEST_CHAIN = 6
 _BROKEN = (
     ValueError,
     TypeError,
-    DuplicateExtension,
+    x509.DuplicateExtension,
     InvalidSignature,
-    InvalidVersion,
+    x509.InvalidVersion,
     UnsupportedAlgorithm,
-    UnsupportedGeneralNameType,
+    x509.UnsupportedGeneralNameType,
 )
-_AAGUID = ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
+_AAGUID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
 
 
 def check_packed(chain: list[Cbor], sig: bytes, *, signed: bytes, aaguid: bytes, roots: Sequence[bytes]) -> None:
@@ -47,7 +36,7 @@ def check_packed(chain: list[Cbor], sig: bytes, *, signed: bytes, aaguid: bytes,
         BadAttestation: 1 or 2. BadSignature, BadKey: 3.
     """
     try:
-        certificates = [load_der_x509_certificate(one) for one in chain if isinstance(one, bytes)]
+        certificates = [x509.load_der_x509_certificate(one) for one in chain if isinstance(one, bytes)]
         if len(certificates) != len(chain) or not 1 <= len(chain) <= LONGEST_CHAIN:
             raise BadAttestation(f"a chain has 1 to {LONGEST_CHAIN} certificates")
         # 1
@@ -66,8 +55,8 @@ def check_packed(chain: list[Cbor], sig: bytes, *, signed: bytes, aaguid: bytes,
     verify_es256(point, signed, sig)
 
 
-def _leads_to(certificate: Certificate, root: bytes) -> bool:
-    trusted = load_der_x509_certificate(root)
+def _leads_to(certificate: x509.Certificate, root: bytes) -> bool:
+    trusted = x509.load_der_x509_certificate(root)
     if certificate == trusted:
         return True
     try:
@@ -77,19 +66,19 @@ def _leads_to(certificate: Certificate, root: bytes) -> bool:
     return True
 
 
-def _check_first(certificate: Certificate, aaguid: bytes) -> None:
-    units = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+def _check_first(certificate: x509.Certificate, aaguid: bytes) -> None:
+    units = [name.value for name in certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)]
     if units != ["Authenticator Attestation"] or _is_authority(certificate):
         raise BadAttestation("the first certificate is not one for attestation")
     named = _extension(certificate.extensions, _AAGUID)
-    if isinstance(named, UnrecognizedExtension) and named.value != b"\x04\x10" + aaguid:
+    if isinstance(named, x509.UnrecognizedExtension) and named.value != b"\x04\x10" + aaguid:
         raise BadAttestation("the certificate is of another model of key")
 
 
-def _is_authority(certificate: Certificate) -> bool:
-    constraints = _extension(certificate.extensions, BasicConstraints.oid)
-    return isinstance(constraints, BasicConstraints) and constraints.ca
+def _is_authority(certificate: x509.Certificate) -> bool:
+    constraints = _extension(certificate.extensions, x509.BasicConstraints.oid)
+    return isinstance(constraints, x509.BasicConstraints) and constraints.ca
 
 
-def _extension(extensions: Extensions, oid: ObjectIdentifier) -> object:
+def _extension(extensions: x509.Extensions, oid: x509.ObjectIdentifier) -> object:
     return next((extension.value for extension in extensions if extension.oid == oid), None)

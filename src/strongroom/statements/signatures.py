@@ -11,9 +11,8 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from strongroom.statements.envelope import pae
 from strongroom.terms import canonical
@@ -23,8 +22,6 @@ POINT_BYTES = 65
 POSSESSION_TYPE = "application/vnd.strongroom.possession+json"
 POSSESSION_FORMAT = "strongroom/possession/1"
 
-# The nonce from key and message (RFC 6979): this room has no randomness of its own.
-_SIGNING = ec.ECDSA(SHA256(), deterministic_signing=True)
 _VERIFYING = ec.ECDSA(SHA256())
 
 
@@ -52,35 +49,9 @@ def verify_es256(point: bytes, message: bytes, signature: bytes) -> None:
         raise BadSignature("the signature does not fit key and message") from error
 
 
-def verify_ed25519(public_key: bytes, message: bytes, signature: bytes) -> None:
-    """Return if `signature` is by the Ed25519 key with the 32 bytes `public_key` over `message`.
-
-    TRUST: `public_key` comes from the genesis, which every founder signed, or from the keep's own root. Of a key that
-    somebody enrols this would prove nothing: keys of low order make one signature fit every message.
-
-    Raises:
-        BadSignature: it is not.
-        BadKey: not 32 bytes.
-    """
-    try:
-        _ed25519_key(public_key).verify(signature, message)
-    except InvalidSignature as error:
-        raise BadSignature("the signature does not fit key and message") from error
-
-
-def sign_es256(private_key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
-    """Return the signature of a P-256 key over `message`, in DER: 8 to 72 bytes, the same ones every time."""
-    return private_key.sign(message, _SIGNING)
-
-
 def sign_ed25519(private_key: Ed25519PrivateKey, message: bytes) -> bytes:
     """Return the signature over `message`: 64 bytes."""
     return private_key.sign(message)
-
-
-def point_of(private_key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return the public half of a P-256 key."""
-    return private_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 def possession_payload(deployment: str, subject: str, point: bytes) -> bytes:
@@ -95,11 +66,6 @@ def possession_message(deployment: str, subject: str, point: bytes) -> bytes:
     A security key proves possession by an assertion whose message these are.
     """
     return pae(possession_payload(deployment, subject, point), POSSESSION_TYPE)
-
-
-def prove_possession(private_key: ec.EllipticCurvePrivateKey, deployment: str, subject: str) -> bytes:
-    """Return the proof that the holder of `private_key` wants it to be the key of `subject`."""
-    return sign_es256(private_key, possession_message(deployment, subject, point_of(private_key)))
 
 
 def verify_possession(deployment: str, subject: str, point: bytes, proof: bytes) -> None:
@@ -119,14 +85,6 @@ def _public_key(point: bytes) -> ec.EllipticCurvePublicKey:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     except ValueError as error:
         raise BadKey("not a point on P-256", hint=_KEY_HINT) from error
-
-
-@lru_cache(maxsize=64)
-def _ed25519_key(public_key: bytes) -> Ed25519PublicKey:
-    try:
-        return Ed25519PublicKey.from_public_bytes(public_key)
-    except ValueError as error:
-        raise BadKey("not an Ed25519 key", hint=_KEY_HINT) from error
 
 
 _KEY_HINT = "have whoever enrols it make a new key pair"

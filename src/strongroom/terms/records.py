@@ -143,7 +143,8 @@ def _to_json(value: Any) -> Json:
 def _record_parser(kind: Any) -> Parser:
     hints = get_type_hints(kind, include_extras=True)
     parsers = {field.name: _parser(hints[field.name]) for field in fields(kind)}
-    optional = {name for name in parsers if type(None) in get_args(hints[name])}
+    # By its default, not its hint: any JSON may be `None`, and is not left out for that.
+    optional = {field.name for field in fields(kind) if field.default is None}
     known = parsers.keys()
 
     def parse(value: Any, where: str) -> Any:

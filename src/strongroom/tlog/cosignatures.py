@@ -16,8 +16,6 @@ from strongroom.tlog.notes import (
     VerifierKey,
     cosigned_message,
     parse_note,
-    signed_at,
-    verify_note,
 )
 from strongroom.tlog.text import LARGEST_NUMBER
 
@@ -40,23 +38,6 @@ def cosign(checkpoint_note: bytes, name: str, private_key: Ed25519PrivateKey, at
     key = VerifierKey(name=name, kind=COSIGNATURE, public_key=private_key.public_key().public_bytes_raw())
     signature = at.to_bytes(8) + private_key.sign(cosigned_message(text, at))
     return NoteSignature(name=name, key_id=key.key_id, signature=signature)
-
-
-def verify_cosignature(note: bytes, key: VerifierKey) -> int:
-    """Return the POSIX second at which `key` cosigned the checkpoint in `note`; of several, the latest.
-
-    Says nothing about the log's own signature: `verify_checkpoint` does.
-
-    Raises:
-        BadRequest: `key` is not of the type of cosignatures.
-        BadNote: not the note of a checkpoint.
-        BadSignature: `key` did not cosign it, or one cosignature under its name and id is not its own.
-    """
-    if key.kind != COSIGNATURE:
-        raise BadRequest(f"`{key.name[:80]}` is not a key that cosigns")
-    verified = verify_note(note, (key,))
-    parse_checkpoint(verified.text)
-    return max(signed_at(line.signature) for _, line in verified.signatures)
 
 
 def with_signature(note: bytes, signature: NoteSignature) -> bytes:

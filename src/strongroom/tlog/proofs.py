@@ -1,4 +1,4 @@
-"""Checking the proofs of RFC 6962, trusting nothing but the roots: that a leaf is in a tree, that a tree only grew.
+"""The proofs of RFC 6962, checked trusting nothing but the roots: that a leaf is in a tree, that a tree only grew.
 
 The same answers as the algorithms of RFC 9162 §2.1.3.2 and §2.1.4.2, reached by counting first: size and index alone
 say how long a proof is and on which side each of its hashes stands. The empty tree, which those leave open, has the
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from strongroom.terms.errors import BadRequest
 from strongroom.terms.outer_errors import BadProof
-from strongroom.tlog.tree import EMPTY_ROOT, HASH_BYTES, node_hash
+from strongroom.tlog.tree import EMPTY_ROOT, HASH_BYTES, Tree, node_hash
 
 
 def check_inclusion(*, leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
@@ -76,3 +77,20 @@ def _climb(node: bytes, index: int, below: Sequence[bytes], edge: Sequence[bytes
     for sibling in edge:
         node = node_hash(sibling, node)
     return node
+
+
+def consistency_proof(tree: Tree, old: int, new: int) -> tuple[bytes, ...]:
+    """Return PROOF(old, D[new]) of RFC 6962 §2.1.2: that the first `old` leaves are those of the older tree.
+
+    Empty where there is nothing to show: from the empty tree, and from a tree to itself.
+    """
+    if not 0 <= old <= tree.checked_size(new):
+        raise BadRequest(f"a tree of {old} is not older than one of {new}")
+    if old in {0, new}:
+        return ()
+    # The path of the last complete subtree that the old tree ends in, and that subtree itself,
+    # unless it is the whole old tree, whose root the verifier has.
+    level = (old & -old).bit_length() - 1
+    known = old == 1 << level
+    first = [] if known else [tree.complete_subtree(level, (old - 1) >> level)]
+    return (*first, *tree.path(old - 1, new, level))

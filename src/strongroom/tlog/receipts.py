@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from strongroom.terms.errors import BadNote
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint, verify_checkpoint
-from strongroom.tlog.cosignatures import verify_cosignature
 from strongroom.tlog.notes import LARGEST_NOTE_BYTES, VerifierKey, parse_note
 from strongroom.tlog.proofs import check_inclusion
 from strongroom.tlog.text import encode_base64, parse_base64, parse_hash, parse_number
 from strongroom.tlog.tree import leaf_hash
+from strongroom.tlog.witnesses import verify_cosignature
 
 HEADER = "c2sp.org/tlog-proof@v1"
 LARGEST_RECEIPT_BYTES = 2 * LARGEST_NOTE_BYTES

@@ -60,14 +60,14 @@ class Tree:
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root of the first `size` leaves, by default of all."""
-        size = self._checked_size(self.size if size is None else size)
+        size = self.checked_size(self.size if size is None else size)
         return self._subtree(0, size) if size else EMPTY_ROOT
 
     def leaf(self, index: int) -> bytes:
         """Return the hash of one leaf."""
         if not 0 <= index < self.size:
             raise BadRequest(f"no leaf {index} in a tree of {self.size}")
-        return self._complete_subtree(0, index)
+        return self.complete_subtree(0, index)
 
     def hashes(self, level: int, start: int, stop: int) -> bytes:
         """Return, joined, the roots of the complete subtrees of 2^`level` leaves numbered `start` to `stop` - 1."""
@@ -77,27 +77,11 @@ class Tree:
 
     def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
         """Return PATH(index, D[size]) of RFC 6962 §2.1.1: that the leaf is in the tree of the first `size` leaves."""
-        if not 0 <= index < self._checked_size(size):
+        if not 0 <= index < self.checked_size(size):
             raise BadRequest(f"no leaf {index} in a tree of {size}")
-        return tuple(self._path(index, size, 0))
+        return tuple(self.path(index, size, 0))
 
-    def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
-        """Return PROOF(old, D[new]) of RFC 6962 §2.1.2: that the first `old` leaves are those of the older tree.
-
-        Empty where there is nothing to show: from the empty tree, and from a tree to itself.
-        """
-        if not 0 <= old <= self._checked_size(new):
-            raise BadRequest(f"a tree of {old} is not older than one of {new}")
-        if old in {0, new}:
-            return ()
-        # The path of the last complete subtree that the old tree ends in, and that subtree itself,
-        # unless it is the whole old tree, whose root the verifier has.
-        level = (old & -old).bit_length() - 1
-        known = old == 1 << level
-        first = [] if known else [self._complete_subtree(level, (old - 1) >> level)]
-        return (*first, *self._path(old - 1, new, level))
-
-    def _path(self, index: int, size: int, lowest: int) -> list[bytes]:
+    def path(self, index: int, size: int, lowest: int) -> list[bytes]:
         """Return the siblings of what is over leaf `index`, from level `lowest` up, in the tree of `size` leaves."""
         # Below `inner` the paths of this leaf and of the last one differ, so there is a sibling on every level;
         # above, leaf and last leaf share the right edge, where a node without a left sibling is its own parent.
@@ -117,13 +101,14 @@ class Tree:
         """
         count = stop - start
         lowest = (count & -count).bit_length() - 1
-        root = self._complete_subtree(lowest, (stop >> lowest) - 1)
+        root = self.complete_subtree(lowest, (stop >> lowest) - 1)
         for level in range(lowest + 1, count.bit_length()):
             if count >> level & 1:
-                root = node_hash(self._complete_subtree(level, (stop >> level) - 1), root)
+                root = node_hash(self.complete_subtree(level, (stop >> level) - 1), root)
         return root
 
-    def _complete_subtree(self, level: int, number: int) -> bytes:
+    def complete_subtree(self, level: int, number: int) -> bytes:
+        """Return the root of the complete subtree of 2^`level` leaves with that number."""
         return bytes(self._levels[level][number * HASH_BYTES : (number + 1) * HASH_BYTES])
 
     def _complete(self) -> None:
@@ -139,7 +124,8 @@ class Tree:
             above += b"".join([sha256(b"\x01" + new[at : at + pair]).digest() for at in range(0, len(new), pair)])
             level += 1
 
-    def _checked_size(self, size: int) -> int:
+    def checked_size(self, size: int) -> int:
+        """Return `size` if the tree has had it."""
         if not 0 <= size <= self.size:
             raise BadRequest(f"no tree of {size} leaves, there are {self.size}")
         return size

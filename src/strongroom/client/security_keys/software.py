@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from strongroom.client.security_keys.port import Registration, Touch, client_data, without_attestation
 from strongroom.statements.envelope import Assertion
-from strongroom.statements.signatures import point_of, sign_es256
+from strongroom.statements.signing import point_of, sign_es256
 from strongroom.terms import canonical
 from strongroom.terms.errors import OutputExists, StoreUnavailable, UnsafePlace
 from strongroom.terms.outer_errors import NoSecurityKey

@@ -97,11 +97,11 @@ def _file_faults(file: PolicyFile) -> Iterator[Finding]:
         return
     if not text.replace("\n", "").isprintable():
         yield _error(file.name, "holds characters that do not show", "remove control characters and invisible ones")
-    # ORDER: strings and comments go first, so that no `;` inside one hides how deep a policy is. A space stands for each,
-    # or the `if` of `if"a"in` would be hidden in one longer word.
+    # ORDER: strings and comments go first, so that no `;` inside one hides how deep a policy is. A space stands for
+    # each, or the `if` of `if"a"in` would be hidden in one longer word.
     bare = _STRING_OR_COMMENT.sub(r" \1", text)
     if '"' in bare:
-        yield _error(file.name, "holds a string that is not closed", "close it; inside, write a quote as `\\\"`")
+        yield _error(file.name, "holds a string that is not closed", 'close it; inside, write a quote as `\\"`')
     if any(len(_NESTS.findall(statement)) > _DEEPEST for statement in bare.split(";")):
         yield _error(file.name, "a policy nests or chains too much", "write it flatter, or as several policies")
 

@@ -457,6 +457,13 @@ class House:
 
 ACT_OF: dict[type[Any], str] = {act_named(act).body: act for act in (*schema().rows, "deployment.found")}
 RECIPIENT = Identity(bytes(32)).public_key().raw
+
+
+def custodian(who: str) -> Identity:
+    """Return the key that a custodian's share travels to."""
+    return Identity(who.encode("utf-8").ljust(32, b"."))
+
+
 BUNDLES: dict[tuple[PolicySource, ...], Bundle] = {}
 
 
@@ -528,7 +535,7 @@ def a_genesis(
         "quorum": 2,
         "founders": tuple(bodies),
         "custodians_needed": 2,
-        "custodians": {people[who].person: RECIPIENT for who in custodians},
+        "custodians": {people[who].person: custodian(who).public_key().raw for who in custodians},
         "keys": keys or KeepKeys(log=bytes(32), answer=bytes(32), time=bytes(32)),
         "acceptance": acceptance(),
         "policies": default_policies() if policies is None else tuple(policies),

@@ -31,7 +31,6 @@ from tests.acts.world import (
     CONSOLE,
     DAY,
     FOUNDERS,
-    RECIPIENT,
     START,
     Genesis,
     PlainKey,
@@ -39,6 +38,7 @@ from tests.acts.world import (
     a_genesis,
     a_trial,
     acceptance,
+    custodian,
     default_policies,
     name,
     refused,
@@ -98,7 +98,7 @@ def test_custodians_are_two_at_least_and_enough(needed: int, custodians: tuple[s
 
 def test_a_custodian_who_is_no_founder_is_refused() -> None:
     begun = a_genesis()
-    stray = {name("person", number): RECIPIENT for number in (1, 2, 77)}
+    stray = {name("person", number): custodian(str(number)).public_key().raw for number in (1, 2, 77)}
     with refused(NotFound, why="not a founder"):
         Genesis(people=begun.people, body=replace(begun.body, custodians=stray)).begin()
 
@@ -165,6 +165,15 @@ def test_software_keys_found_nothing_where_they_are_switched_off() -> None:
 def test_an_acceptance_that_weakens_signatures_founds_nothing() -> None:
     with refused(NotAllowed, why="no browser"):
         a_genesis(acceptance=acceptance(origins={"strongroom:cli": "cli", CONSOLE: "cli"})).begin()
+
+
+def test_two_custodians_with_one_key_found_nothing() -> None:
+    begun = a_genesis()
+    one = next(iter(begun.body.custodians.values()))
+    with refused(NotAllowed, why="two custodians have one key"):
+        Genesis(
+            people=begun.people, body=replace(begun.body, custodians=dict.fromkeys(begun.body.custodians, one))
+        ).begin()
 
 
 def test_policies_that_cannot_be_used_found_nothing() -> None:

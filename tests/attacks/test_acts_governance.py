@@ -215,13 +215,14 @@ EVIL = "https://strongroom.example.evil.example"
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"origins": {**ORIGINS, CLI: "console"}}, "command line's alone"),
+        ({"origins": {**ORIGINS, CLI: "console"}}, "command line's, always"),
         ({"origins": {**ORIGINS, CONSOLE: "cli"}}, "no browser"),
-        ({"origins": {CONSOLE: "cli"}}, "no browser"),
+        ({"origins": {CONSOLE: "approval"}}, "command line's, always"),
         ({"origins": {**ORIGINS, EVIL: "approval"}}, "not of"),
         ({"origins": {**ORIGINS, "https://evilstrongroom.example": "approval"}}, "not of"),
         ({"origins": {**ORIGINS, "https://strongroom.example:8443": "approval"}}, ""),
         ({"rp_id": "other.example"}, "not of"),
+        ({"rp_id": "other.example", "origins": {CLI: "cli"}}, "bound to the rpId"),
         ({"clock_tolerance_seconds": 301}, "300 s"),
     ],
 )

@@ -18,8 +18,8 @@ class AcceptanceChange(Record):
 
 def check_acceptance(acceptance: Acceptance) -> None:
     """Refuse what would weaken a signature or shut everybody out."""
-    if "strongroom:cli" in acceptance.origins and acceptance.origins["strongroom:cli"] != "cli":
-        raise NotAllowed("the origin `strongroom:cli` is the command line's alone")
+    if acceptance.origins.get("strongroom:cli") != "cli":
+        raise NotAllowed("the origin `strongroom:cli` is the command line's, always")
     if any(path == "cli" and origin != "strongroom:cli" for origin, path in acceptance.origins.items()):
         raise NotAllowed("no browser may speak for the command line")
     for origin in acceptance.origins:
@@ -34,6 +34,8 @@ def check_acceptance(acceptance: Acceptance) -> None:
 
 def check(directory: Directory, move: Move[AcceptanceChange]) -> None:
     check_acceptance(move.body.acceptance)
+    if move.body.acceptance.rp_id != directory.acceptance.rp_id:
+        raise NotAllowed("every security key is bound to the rpId for ever", hint="found another deployment")
     if move.body.quorum < 2 and not directory.trial:
         raise NotAllowed("a quorum is two people at least")
 

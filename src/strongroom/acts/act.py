@@ -129,7 +129,7 @@ class Act(Generic[B]):
     """The record that it changes, of which a proposal names the digest."""
     is_sensitive: bool = False
     """Changes who decides: decided again under the state that it leads to, and never locks everybody out."""
-    keeps_possible: Callable[[Directory, B], tuple[str, str] | None] = _nothing
+    keeps_possible: Callable[[Directory, str, B], tuple[str, str] | None] = _nothing
     """An act and a target for which enough people must be left afterwards."""
     ends_on_rejection: bool = False
 

@@ -16,13 +16,17 @@ class Approve(voice.Voice):
 def check(directory: Directory, move: Move[Approve]) -> None:
     voice.check(directory, move)
     # INVARIANT: found by person and proposal, never by the bytes of a signature, for those are malleable.
-    if any(given.person == move.by for given in find.proposal(directory, move.body.proposal).approvals):
+    if any(
+        given.person == move.by and given.until >= move.at and not directory.credentials[given.credential].compromised
+        for given in find.proposal(directory, move.body.proposal).approvals
+    ):
         raise AlreadyDone("you approved this already: a person counts once, with however many keys")
 
 
 def apply(directory: Directory, move: Move[Approve]) -> None:
     proposal = directory.proposals[move.body.proposal]
-    approvals = (*proposal.approvals, voice.approval(directory, move))
+    others = (given for given in proposal.approvals if given.person != move.by)
+    approvals = (*others, voice.approval(directory, move))
     directory.proposals[proposal.proposal] = replace(proposal, approvals=approvals)
 
 

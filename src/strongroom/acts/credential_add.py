@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 from strongroom.acts.act import Move
-from strongroom.acts.enrol import NewCredential, add_credential, check_new_credential, credential_key, touch_of
+from strongroom.acts.enrol import (
+    NewCredential,
+    add_credential,
+    check_new_credential,
+    credential_key,
+    key_origins,
+    touch_of,
+)
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.statements.envelope import Signature
@@ -41,7 +48,7 @@ def check(directory: Directory, move: Move[CredentialAdd]) -> None:
         key=replace(credential_key(old), counter=0),
         message=possession_message(directory.deployment, f"{body.person}/{body.new.credential}", body.new.public_key),
         rp_id=directory.acceptance.rp_id,
-        origins=directory.acceptance.origins,
+        origins=key_origins(directory.acceptance),
     )
 
 

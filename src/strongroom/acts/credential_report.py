@@ -23,3 +23,11 @@ def apply(directory: Directory, move: Move[CredentialReport]) -> None:
 
 def target(directory: Directory, by: str, body: CredentialReport) -> str:
     return find.credential(directory, body.credential).person
+
+
+def keeps_possible(directory: Directory, by: str, body: CredentialReport) -> tuple[str, str] | None:
+    """Of somebody else, the last key that works is taken only while enough people are left to undo things."""
+    person = directory.credentials[body.credential].person
+    working = [one for one in directory.credentials.values() if not (one.removed or one.compromised)]
+    is_last = sum(one.person == person for one in working) == 1
+    return ("thaw", "deployment") if person != by and is_last else None

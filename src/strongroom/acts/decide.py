@@ -14,7 +14,7 @@ from strongroom.acts import approve, propose, reject, release, withdraw
 from strongroom.acts.act import Act, Move, Said
 from strongroom.acts.fold import Step, apply, proposed_move
 from strongroom.acts.possible import check_not_locked_out, check_possible
-from strongroom.acts.quorum import count, people_behind
+from strongroom.acts.quorum import people_behind, standing, tally
 from strongroom.acts.slices import context, label_of, model_of, principal, resource, said_age
 from strongroom.acts.table import act_of_change, schema
 from strongroom.acts.voice import holds
@@ -78,7 +78,7 @@ def decide(directory: Directory, bundle: Bundle, said: Said[Any], *, at: int) ->
     # 3
     permission = _permit(bundle, _request(directory, said, move, change, change_body, about))
     # 4
-    if (still := act.keeps_possible(directory, move.body)) is not None:
+    if (still := act.keeps_possible(directory, move.by, move.body)) is not None:
         check_possible(_after(directory, act, move), bundle, *still, without=people_behind(directory, still[1]))
     touch = said.touch() if said.credential is not None else {}
     data = {**act.data(directory, move), **touch, **_basis(permission)}
@@ -191,7 +191,7 @@ def _enactment(rules: Directory, asked: Directory, act: Act[Any], move: Move[Any
     about = act.target(asked, move.by, move.body)
     device, zone = act.place(asked, move.body)
     proposal, gains = asked.proposals[move.id], act.gains(asked, move.by, move.body)
-    quorum = count(
+    approved = standing(
         rules,
         proposal.approvals,
         without=gains | {move.by},
@@ -209,7 +209,7 @@ def _enactment(rules: Directory, asked: Directory, act: Act[Any], move: Move[Any
             at=move.at,
             device=find.device(asked, device) if device is not None else None,
             zone=zone,
-            quorum=quorum,
+            quorum=tally(approved),
             change=_change(asked, act, move.body, None),
             own=move.by in people_behind(asked, about) | gains | {about},
         ),
@@ -220,7 +220,7 @@ def _standing(directory: Directory, name: str, about: str) -> Tally:
     """Return which of a grant's approvals stand today."""
     grant = find.grant(directory, name)
     without = people_behind(directory, grant.subject) | {grant.proposer}
-    return count(directory, grant.approvals, without=without, label=label_of(directory, about))
+    return tally(standing(directory, grant.approvals, without=without, label=label_of(directory, about)))
 
 
 def _change(directory: Directory, change: Act[Any], body: Any, role: str | None) -> Change:

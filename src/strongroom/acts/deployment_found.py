@@ -70,6 +70,8 @@ def check_genesis(body: DeploymentFound) -> None:
         _check_numbers(body)
     if missing := body.custodians.keys() - founders:
         raise NotFound(f"custodian `{min(missing)}` is not a founder")
+    if len(set(body.custodians.values())) != len(body.custodians):
+        raise NotAllowed("two custodians have one key")
     check_acceptance(body.acceptance)
     _check_keys(body)
 

@@ -73,7 +73,7 @@ def check_registration(acceptance: Acceptance, deployment: str, person: str, new
         new.client_data,
         challenge_message=registration_message(deployment=deployment, person=person, credential=new.credential),
         rp_id=acceptance.rp_id,
-        origins=acceptance.origins,
+        origins=key_origins(acceptance),
         roots=acceptance.attestation_roots,
     )
     # 2
@@ -87,7 +87,7 @@ def check_registration(acceptance: Acceptance, deployment: str, person: str, new
         key=credential_key(new),
         message=possession_message(deployment, f"{person}/{new.credential}", new.public_key),
         rp_id=acceptance.rp_id,
-        origins=acceptance.origins,
+        origins=key_origins(acceptance),
     )
     if verified.counter != new.counter:
         raise BadSignature(f"credential `{new.credential}` does not count from where it says")
@@ -97,6 +97,11 @@ def check_registration(acceptance: Acceptance, deployment: str, person: str, new
             f"credential `{new.credential}` is not attested by a maker that this deployment accepts",
             hint="enrol a security key of an accepted maker",
         )
+
+
+def key_origins(acceptance: Acceptance) -> dict[str, str]:
+    """Return where keys are enrolled: where approvals are given, never where one only logs in."""
+    return {origin: path for origin, path in acceptance.origins.items() if path != "console"}
 
 
 def touch_of(signature: Signature) -> Assertion:

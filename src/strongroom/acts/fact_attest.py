@@ -7,6 +7,7 @@ from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import Count, Record, SubjectId, Word
 
 REPEAT_SECONDS = 3600
+WORSE_IF_LARGER = frozenset({"egress-bytes-per-day"})
 
 
 class FactAttest(Record):
@@ -48,7 +49,7 @@ def live_facts(directory: Directory, subject: str, at: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for kind, said in directory.facts.get(subject, {}).items():
         if values := [fact.value for fact in said.values() if fact.until >= at]:
-            found[kind] = min(values)
+            found[kind] = max(values) if kind in WORSE_IF_LARGER else min(values)
     return found
 
 

@@ -126,6 +126,9 @@ def apply(directory: Directory, step: Step) -> None:
             directory.closed[move.id] = "enacted"
     elif entry.kind == "clock.doubted":
         directory.time_doubted = True
+        for name in [name for name, one in directory.proposals.items() if one.act == "clock.confirm"]:
+            del directory.proposals[name]
+            directory.closed[name] = "overtaken by another doubt"
     # ORDER: by the time of entries alone, so that everybody forgets the same things at the same entry.
     if entry.at // PRUNE_SECONDS != directory.at // PRUNE_SECONDS:
         directory.prune(entry.at)

@@ -24,5 +24,5 @@ def target(directory: Directory, by: str, body: Freeze) -> str:
     return body.target
 
 
-def keeps_possible(directory: Directory, body: Freeze) -> tuple[str, str] | None:
+def keeps_possible(directory: Directory, by: str, body: Freeze) -> tuple[str, str] | None:
     return ("thaw", body.target) if body.target.startswith("person-") else None

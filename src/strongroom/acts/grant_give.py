@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from strongroom.acts.act import DAY, Move
-from strongroom.acts.quorum import people_behind
+from strongroom.acts.quorum import people_behind, standing
 from strongroom.directory import find
 from strongroom.directory.state import Directory, FilePath, Grant, made
 from strongroom.terms.errors import NotAllowed, Stale
@@ -48,14 +48,24 @@ def check(directory: Directory, move: Move[GrantGive]) -> None:
 
 def apply(directory: Directory, move: Move[GrantGive]) -> None:
     body = move.body
-    grant = grant_id(move.id)
+    grant, asked, version = grant_id(move.id), directory.proposals[move.id], directory.versions[body.version]
+    # Only what counts today stands behind the grant: nothing that did not may count later.
+    approvals = standing(
+        directory,
+        asked.approvals,
+        without=gains(directory, move.by, body) | {move.by},
+        label=directory.label_of(version),
+        model=version.model,
+        asked=asked,
+        at=move.at,
+    )
     directory.grants[grant] = made(
         Grant,
         body,
         grant=grant,
         until=move.at + body.seconds,
         proposer=move.by,
-        approvals=directory.proposals[move.id].approvals,
+        approvals=tuple(approvals.values()),
     )
 
 

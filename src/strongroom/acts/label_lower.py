@@ -2,6 +2,7 @@
 
 from strongroom.acts import labelling
 from strongroom.acts.act import Move
+from strongroom.acts.quorum import people_behind
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import NotAllowed
 
@@ -25,3 +26,11 @@ def apply(directory: Directory, move: Move[LabelLower]) -> None:
 
 def base(directory: Directory, body: LabelLower) -> object:
     return labelling.labelled(directory, body.target)
+
+
+def gains(directory: Directory, by: str, body: LabelLower) -> frozenset[str]:
+    """Return who may open a version that it concerns: for them, less would stand in the way."""
+    concerned = {name for name, one in directory.versions.items() if body.target in {name, one.model}}
+    return frozenset().union(
+        *(people_behind(directory, one.subject) for one in directory.grants.values() if one.version in concerned)
+    )

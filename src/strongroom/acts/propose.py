@@ -4,7 +4,11 @@ from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Proposal, made
 from strongroom.terms.canonical import Json
+from strongroom.terms.errors import NotAllowed
 from strongroom.terms.records import Digest, Record, Word
+
+MOST_OPEN = 50
+"""By one person."""
 
 
 class Propose(Record):
@@ -32,3 +36,5 @@ def apply(directory: Directory, move: Move[Propose]) -> None:
 def check(directory: Directory, move: Move[Propose]) -> None:
     find.check_new(directory.proposals, move.id)
     find.check_new(directory.closed, move.id)
+    if sum(one.by == move.by for one in directory.proposals.values()) >= MOST_OPEN:
+        raise NotAllowed(f"you have {MOST_OPEN} proposals open", hint="withdraw some: `strongroom withdraw`")

@@ -1,7 +1,7 @@
 """The quorum: whose approvals stand. The keep counts people, once each; what the numbers suffice for, policy says."""
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
 from strongroom.acts.voice import holds
 from strongroom.directory.state import Approval, Directory, Proposal
@@ -11,7 +11,7 @@ STRICT_LABEL = 3
 """From here on keys that can be copied to a cloud, or live in software, do not count."""
 
 
-def count(
+def standing(
     directory: Directory,
     approvals: Iterable[Approval],
     *,
@@ -20,20 +20,23 @@ def count(
     model: str | None = None,
     asked: Proposal | None = None,
     at: int = 0,
-) -> Tally:
-    """Return what stands of `approvals`, leaving out the people `without`.
+) -> dict[str, Approval]:
+    """Return what stands of `approvals`, by person, leaving out the people `without`.
 
     For the proposal `asked`, the role must have been held since then and be held now, and the approval not have lapsed
     `at` this time. Of a grant in use, an ordinary change of role takes nothing away; a freeze and a compromised key do.
     """
-    people: dict[str, Approval] = {}
-    for given in approvals:
-        if (
-            given.person not in without
-            and _stands(directory, given, label)
-            and (asked is None or _counts(directory, given, model, asked, at))
-        ):
-            people.setdefault(given.person, given)
+    return {
+        given.person: given
+        for given in approvals
+        if given.person not in without
+        and _stands(directory, given, label)
+        and (asked is None or _counts(directory, given, model, asked, at))
+    }
+
+
+def tally(people: Mapping[str, Approval]) -> Tally:
+    """Return the numbers that policy reads, of one approval a person."""
     return Tally(
         people=len(people),
         teams=len({given.team for given in people.values()}),

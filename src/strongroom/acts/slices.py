@@ -35,14 +35,16 @@ def principal(directory: Directory, subject: str, target: str, *, software: bool
     found: Person | Workload
     if subject.startswith("workload-"):
         kind, found = "Workload", find.workload(directory, subject)
+        frozen = found.frozen or directory.people[found.sponsor].frozen
     else:
         kind, found = "Person", find.person(directory, subject)
+        frozen = found.frozen
     model = model_of(directory, target)
     roles = [held for held in found.roles if held.model in {None, model}]
     return requests.Principal(
         type=kind,
         id=subject,
-        frozen=found.frozen,
+        frozen=frozen,
         roles=frozenset(held.role for held in roles),
         teams=frozenset(held.team for held in roles),
         software=software and kind == "Person",

@@ -7,7 +7,7 @@ from strongroom.acts.act import Move
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Version, made
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import AlreadyDone, NotFound, Stale
+from strongroom.terms.errors import AlreadyDone, NotAllowed, NotFound, Stale
 from strongroom.terms.records import Ascending, Bytes, Count, Digest, ModelId, Natural, Record, SealId, VersionId
 
 HEADER_BYTES = 74
@@ -39,6 +39,8 @@ def check(directory: Directory, move: Move[VersionRegister]) -> None:
         raise AlreadyDone(f"seal `{body.seal_id}` is registered already")
     if body.generation != find.model(directory, body.model).generation:
         raise Stale(f"sealed to generation {body.generation} of the model's key", hint="seal again to the present key")
+    if body.tensor_bytes > body.size_bytes:
+        raise NotAllowed("more bytes of tensors than of files")
     for ancestor in body.lineage:
         if ancestor not in directory.versions:
             raise NotFound(f"no version `{ancestor}` to be descended from")

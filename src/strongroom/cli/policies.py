@@ -120,8 +120,7 @@ def _steps(
 ) -> dict[str, Explanation]:
     """Return what policy says to each step on the way: asking, being granted, opening."""
     from strongroom.acts.decide import bundle_of
-    from strongroom.acts.quorum import count as count_approvals
-    from strongroom.acts.quorum import people_behind
+    from strongroom.acts.quorum import people_behind, standing, tally
     from strongroom.acts.slices import context, label_of, principal, resource
     from strongroom.directory import find
     from strongroom.policy.explain import explain as explain_request
@@ -156,8 +155,8 @@ def _steps(
     steps["be granted, if every approver agrees"] = said("grant.give", everybody)
     if (grant := _live_grant(directory, subject, target, device, at)) is not None:
         without = people_behind(directory, subject) | {grant.proposer}
-        standing = count_approvals(directory, grant.approvals, without=without, label=label_of(directory, target))
-        steps["open, on the live grant"] = said("release", standing, grant=True)
+        quorum = tally(standing(directory, grant.approvals, without=without, label=label_of(directory, target)))
+        steps["open, on the live grant"] = said("release", quorum, grant=True)
     else:
         steps["open, without a live grant"] = said("release", everybody)
     return steps

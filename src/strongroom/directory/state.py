@@ -330,6 +330,9 @@ class Directory:
         """Drop what time has ended before `at`: nothing of it can be used, said or taken again."""
         self.sessions = {name: one for name, one in self.sessions.items() if one.until >= at}
         self.grants = {name: one for name, one in self.grants.items() if one.until >= at}
+        for name in [name for name, one in self.proposals.items() if one.until < at]:
+            del self.proposals[name]
+            self.closed[name] = "lapsed"
         self.statements = {name: one for name, one in self.statements.items() if one.until >= at}
 
 

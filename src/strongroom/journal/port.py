@@ -91,8 +91,8 @@ class Journal(Protocol):
         """Yield name and data of the records of one kind, by name. Records may change meanwhile."""
         ...
 
-    def space(self) -> Space:
-        """Return how much room is left."""
+    def space(self, pending_bytes: int = 0) -> Space:
+        """Return how much room is left once so much more is written."""
         ...
 
     def close(self) -> None:

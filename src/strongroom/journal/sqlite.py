@@ -189,9 +189,9 @@ class SqliteJournal:
             names = list(self._database.execute("SELECT name FROM kept WHERE kind = ? ORDER BY name", (kind,)))
         return ((name, data) for (name,) in names if (data := self.kept(kind, name)) is not None)
 
-    def space(self) -> Space:
+    def space(self, pending_bytes: int = 0) -> Space:
         self._check_usable()
-        return self._reserve.space()
+        return self._reserve.space(pending_bytes)
 
     def close(self) -> None:
         self._broken = self._broken or "it is closed"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from strongroom.acts.fold import Step, apply, fold, genesis
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory, parse_directory
-from strongroom.journal.port import Journal, Kept
+from strongroom.journal.port import Journal, Kept, Space
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadRequest, LogTampered, Malformed
 from strongroom.tlog.tree import leaf_hash
@@ -23,7 +23,7 @@ from strongroom.tlog.tree import leaf_hash
 LARGEST_ENTRY_BYTES = 65_535
 """SPEC tlog-tiles: an entry's length is 16 bits."""
 SNAPSHOT_ENTRIES = 20_000
-"""So many entries a start folds at most; a snapshot of 10,000 people takes as long as 15,000 of them."""
+"""So many entries a start folds at most; a snapshot of 10,000 people takes as long as folding them, two seconds."""
 
 Sign = Callable[[int, bytes], bytes]
 
@@ -60,10 +60,9 @@ class Book:
         self.directory = directory
         self._leaves: list[bytes] = []
         self._kept: list[Kept] = []
-        self._is_closing = True
         self._snapshot_at = snapshot_at
 
-    def stage(self, step: Step, *, kept: tuple[Kept, ...] = (), closing: bool = False) -> Staged:
+    def stage(self, step: Step, *, kept: tuple[Kept, ...] = ()) -> Staged:
         """Apply one entry to the directory, to be written with the batch.
 
         Raises:
@@ -74,8 +73,12 @@ class Book:
         apply(self.directory, step)
         self._leaves.append(leaf)
         self._kept.extend(kept)
-        self._is_closing = self._is_closing and closing
         return Staged(index=index, leaf=leaf, entry=step.entry)
+
+    def space(self, more_bytes: int = 4 * LARGEST_ENTRY_BYTES) -> Space:
+        """Return how much room is left once this batch is written, and one more request."""
+        staged = sum(map(len, self._leaves)) + sum(len(one.data or b"") for one in self._kept)
+        return self.journal.space(staged + more_bytes)
 
     def commit(self, sign: Sign) -> None:
         """Make the batch durable.
@@ -85,9 +88,10 @@ class Book:
         """
         if not self._leaves:
             return
-        leaves, kept, closing = self._leaves, self._kept, self._is_closing
-        self._leaves, self._kept, self._is_closing = [], [], True
-        self.journal.append(leaves, sign=sign, kept=kept, closing=closing)
+        leaves, kept = self._leaves, self._kept
+        self._leaves, self._kept = [], []
+        # Whether there is room was decided for each request, see `space`: what was let in may use the reserve.
+        self.journal.append(leaves, sign=sign, kept=kept, closing=True)
 
     def logged(self, index: int) -> Logged:
         """Return entry `index` with the proof that it is in the log.
@@ -126,10 +130,12 @@ class Book:
         if self.directory.size - self._snapshot_at < SNAPSHOT_ENTRIES:
             return
         state = self.directory.encode()
+        self._snapshot_at = self.directory.size
+        if self.space(len(state)) is not Space.ENOUGH:
+            return
         record = Kept(kind="snapshot", name="", data=self.directory.size.to_bytes(8) + state)
         entry = Entry(at=at, kind="snapshot.taken", data={"digest": sha256(state)})
         self.stage(Step(entry=entry), kept=(record,))
-        self._snapshot_at = self.directory.size
 
 
 def encode_leaf(entry: Entry) -> bytes:

@@ -227,8 +227,10 @@ class Keep:
         at = self._clock.now(book.directory.at)
         by: list[Json] = list(given)
         entry = Entry(at=at, kind="keep.unsealed", data={"by": by, "code": code_digest()})
-        book.stage(Step(entry=entry), closing=True)
+        book.stage(Step(entry=entry))
         self._open = OpenKeep(book, vault, self._clock)
+        # ORDER: a doubt about the clock is written down before anything of the same batch is decided.
+        self._open.begin()
         self._open.commit()
 
 

@@ -59,7 +59,7 @@ class OpenKeep:
     def begin(self) -> None:
         """Look at the clock, and write down what is due without anybody asking."""
         self._at = self.clock.now(self.directory.at)
-        if self.book.journal.space() is Space.ENOUGH:
+        if self.book.space() is Space.ENOUGH:
             if (doubt := self.clock.take_doubt()) and not (self.directory.time_doubted or self.directory.trial):
                 self._event("clock.doubted", {"reason": doubt})
             for by, count in self._refusals.take_over(self._at):
@@ -157,7 +157,7 @@ class OpenKeep:
             data=data,
         )
         step = Step(entry=entry, act=act, move=moved)
-        return self.book.stage(step, kept=kept, closing=act.effect is Effect.CLOSES)
+        return self.book.stage(step, kept=kept)
 
     def _voted(self, said: Said[Any], staged: Staged) -> Finish:
         """See whether the proposal may happen now; if not, say what is missing."""
@@ -193,7 +193,7 @@ class OpenKeep:
         self.vault.check_registration(self.directory, model, body.seal_id, body.wrapped_key, body.header)
 
     def _check_space(self, said: Said[Any]) -> None:
-        match self.book.journal.space():
+        match self.book.space():
             case Space.ENOUGH:
                 return
             case Space.RESERVED if said.act.effect is Effect.CLOSES:
@@ -205,7 +205,7 @@ class OpenKeep:
 
     def _refuse(self, said: Said[Any], error: errors.StrongroomError) -> None:
         """Write the refusal down; a flood of them is counted."""
-        if self.book.journal.space() is Space.ENOUGH and self._refusals.is_entry(said.statement.by, self._at):
+        if self.book.space() is Space.ENOUGH and self._refusals.is_entry(said.statement.by, self._at):
             refused: dict[str, Json] = {
                 "act": said.act.name,
                 "by": said.statement.by,

@@ -36,7 +36,19 @@ from strongroom.terms.frames import error_answer
 from strongroom.terms.ids import Random
 from strongroom.terms.records import parse_record
 
-ROOMS = ("acts", "directory", "journal", "keep", "keyring", "policy", "sealing", "statements", "terms", "tlog")
+ROOMS = (
+    "acts",
+    "directory",
+    "journal",
+    "keep",
+    "keyring",
+    "places",
+    "policy",
+    "sealing",
+    "statements",
+    "terms",
+    "tlog",
+)
 """What runs in the keep's process."""
 
 

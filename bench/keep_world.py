@@ -356,6 +356,17 @@ def live_to_snapshot(writer: Writer) -> None:
         writer.commit()
 
 
+def since_snapshot(world: World) -> tuple[int, int]:
+    """Return how many entries the journal itself has, and how many of them came after the last snapshot."""
+    journal = world.journal()
+    try:
+        record = journal.kept("snapshot", "")
+        assert record is not None
+        return journal.size, journal.size - 1 - int.from_bytes(record[:8])
+    finally:
+        journal.close()
+
+
 def open_sessions(world: World) -> None:
     """Log the openers in, as of now."""
     world.openers = []

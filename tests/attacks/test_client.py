@@ -11,27 +11,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from strongroom.acts.deployment_found import Founder
+from strongroom.acts.device_enrol import DeviceEnrol
+from strongroom.acts.enrol import NewKey
 from strongroom.acts.release import Release
 from strongroom.client.connection import Connection
-from strongroom.client.founding import fetch_share, found, sign_genesis, unseal, unseal_key
+from strongroom.client.deployment import Deployment
+from strongroom.client.founding import Draft, fetch_share, found, sign_genesis, unseal, unseal_key
 from strongroom.client.names import NOT_PROVEN, Names, new_detail
 from strongroom.client.profile import create_profile
 from strongroom.client.released import open_through_keep, seal_through_keep
 from strongroom.client.replica import Replica
-from strongroom.client.requests import freeze, raise_label, request_access
+from strongroom.client.requests import freeze, raise_label, request_access, thaw
 from strongroom.client.session import Session
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import SEED_BYTES, Identity, PublicKey
 from strongroom.statements.envelope import Envelope, parse_envelope
-from strongroom.statements.statement import parse_statement
+from strongroom.statements.signing import point_of, prove_possession
+from strongroom.statements.statement import FOUNDING, parse_statement
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import (
     AlreadyDone,
     BadSignature,
     LogTampered,
+    NotAllowed,
     NotFound,
     StrongroomError,
     WrongDeployment,
@@ -39,7 +46,7 @@ from strongroom.terms.errors import (
 )
 from strongroom.terms.ids import new_id
 from strongroom.terms.outer_errors import BadAnswer, BadProof, KeepUnavailable, NotFrozen
-from strongroom.terms.records import parse_record
+from strongroom.terms.records import parse_record, record_json
 from tests.attacks.versions import MODEL, write_model
 from tests.client_keep.logs import Clock, Keeper, Reply, Request, World, b64, drafted, founded, served
 
@@ -344,6 +351,56 @@ def test_what_the_log_says_is_frozen_is_frozen(world: World) -> None:
         freeze(session, model, "something is odd")
 
 
+def test_a_log_from_before_the_thaw_does_not_prove_a_freeze(world: World) -> None:
+    model = world.model()
+    session = world.session("Ada")
+    freeze(session, model, "something is odd")
+    old = world.keeper.note().decode()
+    # Others thaw it, and a gateway lets Ada see nothing of that.
+    world.clock.at += 61
+    done = thaw(world.session("Eve"), model, "it was a test", "all is well")
+    world.agree(done, "Ben", "Cleo", role="governor")
+    assert not world.keeper.directory.models[model].frozen
+    frozen_already: Reply = {"code": "already-done", "message": "is", "hint": "", "family": "Conflict"}
+    world.keeper.lie = lambda request, answer: (
+        {"error": frozen_already, "checkpoint": old} if request["ask"] == "act" else {**answer, "checkpoint": old}
+    )
+    with pytest.raises(NotFrozen):
+        freeze(session, model, "something is odd again")
+
+
+def test_a_log_without_a_time_does_not_prove_a_freeze(world: World, tmp_path: Path) -> None:
+    model = world.model()
+    freeze(world.session("Ada"), model, "something is odd")
+    text, _, signatures = world.keeper.note().decode().partition("\n\n")
+    untimed = text + "\n\n" + signatures.splitlines(keepends=True)[0]
+    fresh = Replica(tmp_path / "fresh", world.deployment, clock=world.clock, warn=lambda line: None)
+    ada = world.session("Ada")
+    ada.deployment = Deployment(Connection(world.socket), fresh)
+    world.keeper.lie = lambda request, answer: {**answer, "checkpoint": untimed}
+    ada.deployment.sync()
+    assert ada.directory.models[model].frozen
+    with pytest.raises(NotFrozen):
+        freeze(ada, model, "something is odd")
+
+
+@pytest.mark.parametrize("seconds", [-61, 61])
+def test_a_log_of_another_time_than_ours_does_not_prove_a_freeze(world: World, seconds: int) -> None:
+    model = world.model()
+    session = world.session("Ada")
+    freeze(session, model, "something is odd")
+    session.clock = lambda: float(world.clock.at + seconds)
+    frozen_already: Reply = {"code": "already-done", "message": "is", "hint": "", "family": "Conflict"}
+    world.keeper.lie = lambda request, answer: (
+        {**answer, "error": frozen_already} if request["ask"] == "act" else answer
+    )
+    with pytest.raises(NotFrozen):
+        freeze(session, model, "something is odd")
+    session.clock = lambda: float(world.clock.at + seconds - seconds // 61)
+    with pytest.raises(AlreadyDone):
+        freeze(session, model, "something is odd")
+
+
 # --- names -------------------------------------------------------------------------------------
 
 
@@ -603,6 +660,56 @@ def test_a_draft_with_another_key_for_a_founder_is_not_signed(tmp_path: Path) ->
     stranger = create_profile(new_id("person", os.urandom), tmp_path / "stranger", security_key="software")
     with pytest.raises(NotFound, match="not a founder"):
         sign_genesis(draft, stranger, stranger.security_key())
+
+
+def redrafted(draft: Draft, change: Callable[[Founder], Founder], person: str, **other: Any) -> Draft:
+    """Return the draft with another founder in the place of `person`, and other fields of the genesis."""
+    founders = tuple(change(one) if one.person == person else one for one in draft.body.founders)
+    body = replace(draft.body, founders=founders, **other)
+    return replace(draft, statement=replace(draft.statement, body=record_json(body)))
+
+
+def device_of_the_drafter(founder: Founder, device: str) -> DeviceEnrol:
+    """Return a device in a founder's name whose key, well proven, is the drafter's."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    key = NewKey(public_key=point_of(private), proof=prove_possession(private, FOUNDING, device))
+    return replace(founder.devices[0], device=device, key=key)
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        lambda founder: (*founder.devices, device_of_the_drafter(founder, new_id("device", os.urandom))),
+        lambda founder: (device_of_the_drafter(founder, new_id("device", os.urandom)),),
+        lambda founder: (device_of_the_drafter(founder, founder.devices[0].device),),
+        lambda founder: (),
+    ],
+    ids=["one-more", "another", "another-key", "none"],
+)
+def test_a_draft_with_other_devices_for_a_founder_is_not_signed_by_them(
+    tmp_path: Path, devices: Callable[[Founder], tuple[DeviceEnrol, ...]]
+) -> None:
+    with served(Keeper(Clock()).handle, tmp_path / "keep" / "socket") as socket:
+        draft, people = drafted(tmp_path / "people", socket)
+    victim = people[3]
+    forged = redrafted(draft, lambda one: replace(one, devices=devices(one)), victim.who.subject)
+    sign_genesis(forged, people[0], people[0].security_key())
+    with pytest.raises(NotAllowed, match="other devices"):
+        sign_genesis(forged, victim, victim.security_key())
+    assert forged.lines() != draft.lines()
+
+
+def test_a_draft_with_a_custodians_key_that_is_the_drafters_is_not_signed_by_the_custodian(tmp_path: Path) -> None:
+    with served(Keeper(Clock()).handle, tmp_path / "keep" / "socket") as socket:
+        draft, people = drafted(tmp_path / "people", socket)
+    ada, eve = people[0], people[4]
+    theirs = Identity(os.urandom(SEED_BYTES)).public_key().raw
+    custodians = {**draft.body.custodians, ada.who.subject: theirs}
+    forged = redrafted(draft, lambda one: one, "", custodians=custodians)
+    sign_genesis(forged, eve, eve.security_key())
+    with pytest.raises(NotAllowed, match="custodian's key"):
+        sign_genesis(forged, ada, ada.security_key())
+    assert forged.lines() != draft.lines()
 
 
 def test_a_share_goes_to_the_key_whose_words_were_compared_and_to_no_other(world: World) -> None:

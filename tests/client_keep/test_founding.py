@@ -57,6 +57,11 @@ def test_founders_read_all_that_they_sign(tmp_path: Path) -> None:
         assert f"{name} (person-" in text
         assert all(role in text for role in roles)
     assert "unsealing takes 2 of 3 custodians" in text
+    for founder in draft.body.founders:
+        assert f"key of the device: {digest_words(sha256(founder.devices[0].key.public_key))}" in text
+    assert text.count("key of the custodian: ") == len(draft.body.custodians) == 3
+    for key in draft.body.custodians.values():
+        assert f"key of the custodian: {digest_words(sha256(key))}" in text
     assert f"zone {ZONE}: labels up to 2, 1073741824 bytes a day" in text
     assert "software keys are accepted" in text
     assert draft.words.count("-") == 5

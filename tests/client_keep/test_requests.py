@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from strongroom.acts.act import DAY
 from strongroom.acts.label_lower import LabelLower
 from strongroom.acts.policy_change import PolicyChange
 from strongroom.acts.role_give import RoleGive
@@ -201,6 +203,33 @@ def test_a_no_is_counted_and_ends_a_request_for_access(world: World) -> None:
     assert world.keeper.directory.proposals[proposal_id(done)].rejections == (world.person("Ben"),)
     assert world.agree(done, "Cleo", "Eve", role="governor").enacted
     assert world.keeper.directory.models[model].label == 0
+
+
+def test_a_voice_lasts_as_long_as_the_proposal_that_it_is_about(world: World) -> None:
+    model = world.model()
+    ada = world.session("Ada")
+    done = lower_label(ada, model, 0, "it is public now")
+    until = parse_statement(done.logged.entry.envelope()).until
+    world.agree(done, "Ben", role="governor")
+    (voice,) = world.keeper.directory.proposals[proposal_id(done)].approvals
+    assert voice.until == until == world.clock.at + 7 * DAY
+    # The second one reads it in the evening.
+    world.clock.at += 3000
+    cleo = world.session("Cleo")
+    read, key = review(cleo, proposal_id(done)), world.profiles["Cleo"].security_key()
+    said = reject(cleo, read, key, role="governor", team="core", reason="it is not")
+    assert parse_statement(said.logged.entry.envelope()).until == until
+    assert world.agree(done, "Eve", role="governor").enacted
+
+
+def test_a_voice_lasts_no_longer_than_its_kind_may(world: World) -> None:
+    model = world.model()
+    done = propose(world.session("Ada"), "label.lower", LabelLower(target=model, label=0), "why", seconds=30 * DAY)
+    read = review(world.session("Ben"), proposal_id(done))
+    longer = replace(read, proposal=replace(read.proposal, until=read.proposal.until + 1))
+    key = world.profiles["Ben"].security_key()
+    given = approve(world.session("Ben"), longer, key, role="governor", team="core")
+    assert parse_statement(given.logged.entry.envelope()).until == world.clock.at + 30 * DAY
 
 
 @pytest.mark.parametrize("act", ["freeze", "nonsense", "approve"])

@@ -31,6 +31,7 @@ from strongroom.directory.state import Acceptance, KeepKeys, PolicySource
 from strongroom.policy.beginning import default_bundle
 from strongroom.sealing.keys import PublicKey, unwrap_with, wrap_to
 from strongroom.statements.envelope import Envelope, Signature, pae
+from strongroom.statements.signing import point_of
 from strongroom.statements.statement import FOUNDING, Statement
 from strongroom.statements.words import digest_words
 from strongroom.terms import canonical
@@ -43,6 +44,7 @@ from strongroom.terms.records import Bytes, Count, Label, Matches, parse_record,
 
 DRAFT_FORMAT = "strongroom/genesis-draft/1"
 PUBLIC_KEY_BYTES = 1216
+_FORGED = "do not sign: tell the other founders, and have the draft made anew from the card that you made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,8 @@ def sign_genesis(draft: Draft, profile: Profile, security_key: SecurityKey) -> S
     """Return this founder's touch under the genesis.
 
     Raises:
-        NotFound: this person, with these very credentials and this device's key, is not a founder in it.
+        NotFound: this person, with these very credentials, is not a founder in it.
+        NotAllowed: it has another device, or another custodian's key, for this person than this profile has.
         NotAllowed, BadSignature, …: it breaks a rule of founding.
     """
     body = draft.body
@@ -176,6 +179,7 @@ def sign_genesis(draft: Draft, profile: Profile, security_key: SecurityKey) -> S
             known = {new.raw_id: new.credential for new in founder.credentials}
             if known != dict(profile.credentials):
                 raise NotFound("the draft has other credentials for you than you made")
+            _check_own_keys(body, founder, profile)
             return sign_with_security_key(draft.statement, security_key, rp_id=body.acceptance.rp_id, credentials=known)
     raise NotFound("you are not a founder in this draft", hint="have your card put into it, and everybody sign anew")
 
@@ -274,6 +278,18 @@ def _founder(card: Card, plan: Plan, zones: Mapping[str, str]) -> Founder:
     )
 
 
+def _check_own_keys(body: DeploymentFound, founder: Founder, profile: Profile) -> None:
+    """Refuse a draft in which whoever made it put keys of another's in the places of this founder's own."""
+    # INVARIANT: every founder compares their own keys with those in the draft, so that nobody has to compare another's.
+    # Proofs do not help here: whoever drafts can prove keys of his own, and custodians' keys come with none.
+    devices = [(one.device, one.key.public_key) for one in founder.devices]
+    if devices != [(profile.who.device, point_of(profile.key()))]:
+        raise NotAllowed("the draft has other devices for you than this one", hint=_FORGED)
+    custodian = body.custodians.get(founder.person)
+    if custodian is not None and custodian != profile.custodian().public_key().raw:
+        raise NotAllowed("the draft has another custodian's key for you than you made", hint=_FORGED)
+
+
 def _lines(draft: Draft) -> Iterable[str]:
     body = draft.body
     texts = {detail.digest: detail.text for detail in draft.details}
@@ -284,6 +300,10 @@ def _lines(draft: Draft) -> Iterable[str]:
         keys = ", ".join("software key" if new.software else "security key" for new in founder.credentials)
         share = ", custodian" if founder.person in body.custodians else ""
         yield f"{texts.get(founder.details, 'name not proven')} ({founder.person}): {roles}; {keys}{share}"
+        for device in founder.devices:
+            yield f"  key of the device: {digest_words(sha256(device.key.public_key))}"
+        if founder.person in body.custodians:
+            yield f"  key of the custodian: {digest_words(sha256(body.custodians[founder.person]))}"
     if body.custodians:
         yield f"unsealing takes {body.custodians_needed} of {len(body.custodians)} custodians"
     for zone in body.zones:

@@ -29,6 +29,7 @@ from strongroom.acts.act import DAY, DEPLOYMENT, HOUR, Act
 from strongroom.acts.table import act_named, act_of_change
 from strongroom.client.deployment import Done
 from strongroom.client.names import Detail, new_detail
+from strongroom.client.replica import OLDEST_SECONDS
 from strongroom.client.review import Review
 from strongroom.client.say import enveloped
 from strongroom.client.security_keys.port import SecurityKey
@@ -119,7 +120,7 @@ def request_access(
 def approve(session: Session, read: Review, security_key: SecurityKey, *, role: str, team: str) -> Done:
     """Say yes to what was read, in one role, with a touch. `enacted` is there when that was enough."""
     body = approving.Approve(proposal=read.proposal.proposal, digest=read.digest, role=role, team=team)
-    return _touch(session, act_named("approve"), body, security_key)
+    return _touch(session, read, act_named("approve"), body, security_key)
 
 
 def reject(session: Session, read: Review, security_key: SecurityKey, *, role: str, team: str, reason: str) -> Done:
@@ -128,7 +129,7 @@ def reject(session: Session, read: Review, security_key: SecurityKey, *, role: s
     body = rejecting.Reject(
         proposal=read.proposal.proposal, digest=read.digest, role=role, team=team, reason=why.digest
     )
-    return _touch(session, act_named("reject"), body, security_key, why)
+    return _touch(session, read, act_named("reject"), body, security_key, why)
 
 
 def withdraw(session: Session, proposal: str) -> Done:
@@ -141,7 +142,7 @@ def freeze(session: Session, target: str, reason: str) -> Done:
 
     Raises:
         NotFrozen: there was no proof within 5 s, whatever the keep says. The same call may be made again.
-        AlreadyDone: the log itself says that it is frozen.
+        AlreadyDone: the log itself, as the keep signed it within the last minute, says that it is frozen.
     """
     why = new_detail(reason, session.random)
     body = freeze_act.Freeze(target=target, reason=why.digest)
@@ -204,17 +205,23 @@ def attest(attester: Program, subject: str, fact: str, value: int, *, seconds: i
     return attester.deployment.done(act_named("fact.attest"), envelope, answer)
 
 
-def _touch(session: Session, act: Act[Any], body: object, security_key: SecurityKey, *details: Detail) -> Done:
-    statement = session.statement(act, body)
+def _touch(
+    session: Session, read: Review, act: Act[Any], body: object, security_key: SecurityKey, *details: Detail
+) -> Done:
+    # A voice counts until its statement ends: it has to last until others speak, and no longer than what it is about.
+    seconds = min(read.proposal.until - session.now(), act.longest_seconds)
+    statement = session.statement(act, body, seconds=seconds)
     return session.deployment.act(act, enveloped(statement, session.touch(statement, security_key)), details)
 
 
 def _is_frozen(session: Session, target: str) -> bool:
-    """Tell whether the log says so, of which the keep's word is no proof."""
+    """Tell whether the log says so now. The keep's word is no proof of it, nor is a log from before a thaw."""
     try:
-        return freezing.is_frozen(session.deployment.sync(), target)
+        frozen = freezing.is_frozen(session.deployment.sync(), target)
     except StrongroomError:
         return False
+    signed_at = session.deployment.replica.keep_time
+    return frozen and signed_at is not None and abs(session.clock() - signed_at) <= OLDEST_SECONDS
 
 
 def _not_frozen(session: Session, target: str, why: str) -> NotFrozen:

@@ -104,6 +104,13 @@ def test_an_enactment_of_nothing_that_is_open_is_tampered(house: House, data: ca
         fold(house.directory, Entry(at=house.at, kind="grant.given", data=data).encode())
 
 
+def test_an_enactment_of_another_act_than_was_proposed_is_tampered(house: House) -> None:
+    asked = house.ask("Dan", house.grant_body())
+    for kind in ("role.given", "thawed"):
+        with refused(LogTampered, why="for a proposal of"):
+            fold(house.directory, Entry(at=house.at, kind=kind, data={"proposal": asked}).encode())
+
+
 def test_an_entry_of_an_unknown_kind_is_tampered(house: House) -> None:
     with refused(LogTampered, why="unknown kind"):
         fold(house.directory, Entry(at=house.at, kind="everything.opened").encode())

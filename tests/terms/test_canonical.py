@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.terms import canonical
+from strongroom.terms.canonical import Json
 from strongroom.terms.errors import NotCanonical
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -204,3 +206,12 @@ def test_the_edges_are_accepted() -> None:
     assert canonical.encode(canonical.parse(deep)) == deep
     with pytest.raises(NotCanonical):
         canonical.encode([canonical.parse(deep)])
+
+
+@pytest.mark.parametrize("parse", [canonical.parse, canonical.parse_any])
+def test_so_many_values_that_memory_would_run_out_are_refused_before_they_are_parsed(
+    parse: Callable[[bytes], Json],
+) -> None:
+    for many in (b"[" + b"0," * canonical.MOST_VALUES + b"0]", b"[" * canonical.MOST_VALUES + b"{"):
+        with pytest.raises(NotCanonical, match="more than 4000000 values"):
+            parse(many)

@@ -164,17 +164,14 @@ class Keep:
             raise errors.NotAllowed("the founding names other keys than this keep made for it", hint="draft it again")
         body = _genesis_body(entry)
         kept = keep_texts(self._vault, set(text_digests(body)), request.details or (), lambda digest: False)
-        kept += self._keep_root(directory)
+        kept += self._keep_root(directory, self._root)
         origin, vault = directory.origin, self._vault
         self._journal.append([leaf], sign=lambda size, root: vault.sign(origin, size, root), kept=kept)
         self._book = Book(self._journal, directory)
         self._open_up(self._book, vault, [])
         return lambda: {"deployment": directory.deployment, "index": 0, "leaf": text_of(leaf), "proof": []}
 
-    def _keep_root(self, directory: Directory) -> tuple[Kept, ...]:
-        root = self._root
-        if root is None:
-            raise errors.NotAllowed("no root key was made for this founding")
+    def _keep_root(self, directory: Directory, root: RootKey) -> tuple[Kept, ...]:
         if directory.trial:
             if self._plain_file is None:
                 raise errors.NotAllowed("this keep was not started for a trial", hint="start it with `--trial`")

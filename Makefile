@@ -5,10 +5,10 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak lock clean
+.PHONY: help setup demo test lint guards verifier bench soak lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## make .venv with everything pinned by hash
 	@tools/setup
@@ -26,6 +26,12 @@ lint: setup  ## format, lint, types, floors
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+guards: setup  ## delete each guard of the trusted core once; some test must fail
+	$(BIN)/python tools/guards.py
+
+verifier: setup  ## write dist/strongroom-verify.pyz, the offline verifier in one file
+	$(BIN)/python tools/verifier
 
 bench:  ## measure speed against other tools
 	@tools/setup bench

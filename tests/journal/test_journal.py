@@ -185,7 +185,7 @@ def check_broken(place: Place, journal: SqliteJournal, left: list[bytes]) -> Non
         lambda: journal.entry(0),
         lambda: journal.kept("k", "n"),
         lambda: journal.all_kept("k"),
-        journal.space,
+        lambda: journal.space(),
     ]
     for call in calls:
         with pytest.raises(JournalBroken):

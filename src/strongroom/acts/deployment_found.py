@@ -12,14 +12,7 @@ from strongroom.acts.device_enrol import DeviceEnrol
 from strongroom.acts.enrol import NewCredential, check_registration
 from strongroom.acts.person_enrol import PersonEnrol
 from strongroom.acts.zone_define import ZoneDefine
-from strongroom.directory.state import (
-    Acceptance,
-    Directory,
-    KeepKeys,
-    PolicySource,
-    PublicKeyBytes,
-    Role,
-)
+from strongroom.directory import state
 from strongroom.statements.signatures import verify_possession
 from strongroom.statements.statement import FOUNDING
 from strongroom.terms.errors import NotAllowed, NotFound
@@ -52,10 +45,10 @@ class DeploymentFound(Record):
     quorum: Natural
     founders: tuple[Founder, ...]
     custodians_needed: Natural
-    custodians: dict[PersonId, PublicKeyBytes]
-    keys: KeepKeys
-    acceptance: Acceptance
-    policies: tuple[PolicySource, ...]
+    custodians: dict[PersonId, state.PublicKeyBytes]
+    keys: state.KeepKeys
+    acceptance: state.Acceptance
+    policies: tuple[state.PolicySource, ...]
     zones: tuple[ZoneDefine, ...]
 
 
@@ -112,9 +105,9 @@ def _check_keys(body: DeploymentFound) -> None:
         names |= set(called)
 
 
-def found(body: DeploymentFound, *, name: str, era: int, at: int) -> Directory:
+def found(body: DeploymentFound, *, name: str, era: int, at: int) -> state.Directory:
     """Return the directory that a deployment begins with."""
-    directory = Directory(
+    directory = state.Directory(
         deployment=name,
         era=era,
         size=1,
@@ -134,7 +127,7 @@ def found(body: DeploymentFound, *, name: str, era: int, at: int) -> Directory:
     for founder in body.founders:
         enrolled = PersonEnrol(person=founder.person, details=founder.details, credentials=founder.credentials)
         person_enrol.apply(directory, _first(enrolled, at))
-        roles = tuple(Role(role=held.role, team=held.team, since=0) for held in founder.roles)
+        roles = tuple(state.Role(role=held.role, team=held.team, since=0) for held in founder.roles)
         directory.people[founder.person] = replace(directory.people[founder.person], roles=roles)
         for device in founder.devices:
             device_enrol.apply(directory, _first(device, at))
@@ -145,5 +138,5 @@ def _first(body: B, at: int) -> Move[B]:
     return Move(by="", id="", body=body, digest="", at=at, until=at, index=0)
 
 
-def apply(directory: Directory, move: Move[DeploymentFound]) -> None:
+def apply(directory: state.Directory, move: Move[DeploymentFound]) -> None:
     raise NotAllowed("a deployment is founded once")

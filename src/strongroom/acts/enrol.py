@@ -4,14 +4,9 @@ from typing import Annotated
 
 from strongroom.directory import find
 from strongroom.directory.state import Acceptance, Credential, Directory, made
+from strongroom.statements import webauthn
 from strongroom.statements.envelope import Assertion, Signature
 from strongroom.statements.signatures import possession_message, verify_possession
-from strongroom.statements.webauthn import (
-    CredentialKey,
-    registration_message,
-    verify_assertion,
-    verify_registration,
-)
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadSignature, NotAllowed
 from strongroom.terms.records import Bytes, Count, CredentialId, P256Point, Record
@@ -68,10 +63,12 @@ def check_registration(acceptance: Acceptance, deployment: str, person: str, new
     4. A key without a maker's attestation is software, and the deployment takes software keys.
     """
     # 1
-    registered = verify_registration(
+    registered = webauthn.verify_registration(
         new.attestation_object,
         new.client_data,
-        challenge_message=registration_message(deployment=deployment, person=person, credential=new.credential),
+        challenge_message=webauthn.registration_message(
+            deployment=deployment, person=person, credential=new.credential
+        ),
         rp_id=acceptance.rp_id,
         origins=key_origins(acceptance),
         roots=acceptance.attestation_roots,
@@ -81,7 +78,7 @@ def check_registration(acceptance: Acceptance, deployment: str, person: str, new
     if claimed != (registered.raw_id, registered.public_key, registered.backup_eligible, registered.software):
         raise BadSignature(f"credential `{new.credential}` is not what its registration says")
     # 3
-    verified = verify_assertion(
+    verified = webauthn.verify_assertion(
         touch_of(new.possession),
         new.possession.sig,
         key=credential_key(new),
@@ -115,9 +112,9 @@ def touch_of(signature: Signature) -> Assertion:
     return signature.webauthn
 
 
-def credential_key(known: NewCredential | Credential) -> CredentialKey:
+def credential_key(known: NewCredential | Credential) -> webauthn.CredentialKey:
     """Return what an assertion of this credential is verified with."""
-    return made(CredentialKey, known, counter=0 if isinstance(known, NewCredential) else known.counter)
+    return made(webauthn.CredentialKey, known, counter=0 if isinstance(known, NewCredential) else known.counter)
 
 
 def add_credential(directory: Directory, person: str, new: NewCredential) -> None:

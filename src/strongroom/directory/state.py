@@ -9,74 +9,45 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, TypeVar
 
-from strongroom.terms import canonical
+from strongroom.terms import canonical, records
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
-from strongroom.terms.records import (
-    Ascending,
-    AttesterId,
-    Bytes,
-    Count,
-    CredentialId,
-    DeploymentName,
-    DeviceId,
-    Digest,
-    GrantId,
-    Instant,
-    Label,
-    Matches,
-    ModelId,
-    Natural,
-    P256Point,
-    PersonId,
-    Record,
-    SealId,
-    SessionId,
-    StatementId,
-    SubjectId,
-    VersionId,
-    Word,
-    WorkloadId,
-    ZoneId,
-    parse_record,
-    record_json,
-)
 
 T = TypeVar("T")
 
 PRUNE_SECONDS = 600
 PUBLIC_KEY_BYTES = 1216
 
-Ed25519Key = Annotated[bytes, Bytes(32)]
-Origin = Annotated[str, Matches("strongroom:cli|https://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?", "an origin")]
-Host = Annotated[str, Matches("[a-z0-9-]{1,63}(?:[.][a-z0-9-]{1,63}){0,8}", "a host name")]
-FilePath = Annotated[str, Matches("[^\x00-\x1f]{1,1024}", "a path")]
-FileName = Annotated[str, Matches("[a-z0-9][a-z0-9-]{0,63}[.]cedar", "a name like `access.cedar`")]
-PolicyText = Annotated[str, Matches("(?s:.{1,131072})", "text of at most 128 KiB")]
-PublicKeyBytes = Annotated[bytes, Bytes(PUBLIC_KEY_BYTES)]
-VerifierKeyText = Annotated[str, Matches("[!-~]{10,300}", "a verifier key")]
+Ed25519Key = Annotated[bytes, records.Bytes(32)]
+Origin = Annotated[str, records.Matches("strongroom:cli|https://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?", "an origin")]
+Host = Annotated[str, records.Matches("[a-z0-9-]{1,63}(?:[.][a-z0-9-]{1,63}){0,8}", "a host name")]
+FilePath = Annotated[str, records.Matches("[^\x00-\x1f]{1,1024}", "a path")]
+FileName = Annotated[str, records.Matches("[a-z0-9][a-z0-9-]{0,63}[.]cedar", "a name like `access.cedar`")]
+PolicyText = Annotated[str, records.Matches("(?s:.{1,131072})", "text of at most 128 KiB")]
+PublicKeyBytes = Annotated[bytes, records.Bytes(PUBLIC_KEY_BYTES)]
+VerifierKeyText = Annotated[str, records.Matches("[!-~]{10,300}", "a verifier key")]
 
 
-class PolicySource(Record):
+class PolicySource(records.Record):
     """One file of the policy bundle."""
 
     name: FileName
     text: PolicyText
 
 
-class Acceptance(Record):
+class Acceptance(records.Record):
     """What the keep accepts: directory state, never a settings file."""
 
     rp_id: Host
-    origins: dict[Origin, Word]
+    origins: dict[Origin, records.Word]
     """Exact origin to path: `cli`, `approval` or `console`."""
     software_keys: bool
-    attestation_roots: tuple[Annotated[bytes, Bytes()], ...]
-    clock_tolerance_seconds: Natural
+    attestation_roots: tuple[Annotated[bytes, records.Bytes()], ...]
+    clock_tolerance_seconds: records.Natural
     witnesses: tuple[VerifierKeyText, ...]
 
 
-class KeepKeys(Record):
+class KeepKeys(records.Record):
     """The public halves of what the root key yields: signing the log, answers, and the time beside a checkpoint."""
 
     log: Ed25519Key
@@ -84,222 +55,222 @@ class KeepKeys(Record):
     time: Ed25519Key
 
 
-class Role(Record):
+class Role(records.Record):
     """One role somebody holds: everywhere, or for one model. `since` is the entry that gave it."""
 
-    role: Word
-    team: Word
-    since: Count
-    model: ModelId | None = None
+    role: records.Word
+    team: records.Word
+    since: records.Count
+    model: records.ModelId | None = None
 
 
-class Person(Record):
+class Person(records.Record):
     """Somebody. `details` is the salted digest of their name and contact."""
 
-    person: PersonId
-    details: Digest
+    person: records.PersonId
+    details: records.Digest
     roles: tuple[Role, ...]
     frozen: bool
     removed: bool
 
 
-class Credential(Record):
+class Credential(records.Record):
     """A security key of one person. A compromised one takes the approvals it gave with it."""
 
-    credential: CredentialId
-    person: PersonId
-    raw_id: Annotated[bytes, Bytes(most=1023)]
-    public_key: P256Point
+    credential: records.CredentialId
+    person: records.PersonId
+    raw_id: Annotated[bytes, records.Bytes(most=1023)]
+    public_key: records.P256Point
     software: bool
     backup_eligible: bool
-    counter: Count
+    counter: records.Count
     compromised: bool
     removed: bool
 
 
-class Device(Record):
+class Device(records.Record):
     """A machine of one person, with a key of its own, in one zone."""
 
-    device: DeviceId
-    person: PersonId
-    public_key: P256Point
-    zone: ZoneId
+    device: records.DeviceId
+    person: records.PersonId
+    public_key: records.P256Point
+    zone: records.ZoneId
     software: bool
     frozen: bool
     removed: bool
 
 
-class Workload(Record):
+class Workload(records.Record):
     """A program with a key of its own, such as a training job; a person answers for it."""
 
-    workload: WorkloadId
-    sponsor: PersonId
-    public_key: P256Point
-    zone: ZoneId
-    details: Digest
+    workload: records.WorkloadId
+    sponsor: records.PersonId
+    public_key: records.P256Point
+    zone: records.ZoneId
+    details: records.Digest
     roles: tuple[Role, ...]
     frozen: bool
     removed: bool
 
 
-class Attester(Record):
+class Attester(records.Record):
     """Whoever may say facts of these kinds, each for at most so long."""
 
-    attester: AttesterId
-    public_key: P256Point
-    kinds: Annotated[tuple[Word, ...], Ascending()]
-    longest_seconds: Natural
-    details: Digest
+    attester: records.AttesterId
+    public_key: records.P256Point
+    kinds: Annotated[tuple[records.Word, ...], records.Ascending()]
+    longest_seconds: records.Natural
+    details: records.Digest
     revoked: bool
 
 
-class Zone(Record):
+class Zone(records.Record):
     """A place where things run. `ceiling` is the highest label that may be opened there."""
 
-    zone: ZoneId
-    details: Digest
-    ceiling: Label
-    egress_bytes_per_day: Count
+    zone: records.ZoneId
+    details: records.Digest
+    ceiling: records.Label
+    egress_bytes_per_day: records.Count
     frozen: bool
 
 
-class Model(Record):
+class Model(records.Record):
     """A model: its label, and the public key that its versions are sealed to."""
 
-    model: ModelId
-    details: Digest
-    label: Label
+    model: records.ModelId
+    details: records.Digest
+    label: records.Label
     frozen: bool
-    generation: Natural
+    generation: records.Natural
     public_key: PublicKeyBytes
-    versions: Count
+    versions: records.Count
 
 
-class Version(Record):
+class Version(records.Record):
     """A sealed version: it exists because the log says so. `label` is its own; the model's holds as well."""
 
-    version: VersionId
-    model: ModelId
-    number: Natural
-    manifest: Digest
-    seal_id: SealId
-    generation: Natural
-    wrapped_key: Annotated[bytes, Bytes(1168)]
-    size_bytes: Count
-    tensor_bytes: Count
-    label: Label
-    notes: Digest
-    lineage: Annotated[tuple[VersionId, ...], Ascending()]
-    by: SubjectId
+    version: records.VersionId
+    model: records.ModelId
+    number: records.Natural
+    manifest: records.Digest
+    seal_id: records.SealId
+    generation: records.Natural
+    wrapped_key: Annotated[bytes, records.Bytes(1168)]
+    size_bytes: records.Count
+    tensor_bytes: records.Count
+    label: records.Label
+    notes: records.Digest
+    lineage: Annotated[tuple[records.VersionId, ...], records.Ascending()]
+    by: records.SubjectId
 
 
-class Session(Record):
+class Session(records.Record):
     """An hour at most, for a key that stays on its device. Without a device it reads and proposes, nothing more."""
 
-    session: SessionId
-    person: PersonId
-    credential: CredentialId
-    public_key: P256Point
-    opened_at: Instant
-    until: Instant
-    device: DeviceId | None = None
+    session: records.SessionId
+    person: records.PersonId
+    credential: records.CredentialId
+    public_key: records.P256Point
+    opened_at: records.Instant
+    until: records.Instant
+    device: records.DeviceId | None = None
 
 
-class Approval(Record):
+class Approval(records.Record):
     """One person's voice for one proposal, given in one role of one team."""
 
-    person: PersonId
-    role: Word
-    team: Word
-    credential: CredentialId
-    path: Word
+    person: records.PersonId
+    role: records.Word
+    team: records.Word
+    credential: records.CredentialId
+    path: records.Word
     backup_eligible: bool
     software: bool
-    until: Instant
+    until: records.Instant
 
 
-class Proposal(Record):
+class Proposal(records.Record):
     """What somebody asks for. `digest` names the exact statement; `index` is its entry."""
 
-    proposal: StatementId
-    by: PersonId
-    act: Word
+    proposal: records.StatementId
+    by: records.PersonId
+    act: records.Word
     body: Json
-    digest: Digest
-    index: Count
-    at: Instant
-    until: Instant
+    digest: records.Digest
+    index: records.Count
+    at: records.Instant
+    until: records.Instant
     approvals: tuple[Approval, ...]
-    rejections: tuple[PersonId, ...]
-    base: Digest | None = None
+    rejections: tuple[records.PersonId, ...]
+    base: records.Digest | None = None
 
 
-class Grant(Record):
+class Grant(records.Record):
     """A time-boxed right to open one version, and the approvals that it stands on."""
 
-    grant: GrantId
-    subject: SubjectId
-    zone: ZoneId
-    version: VersionId
-    manifest: Digest
-    until: Instant
-    proposer: PersonId
+    grant: records.GrantId
+    subject: records.SubjectId
+    zone: records.ZoneId
+    version: records.VersionId
+    manifest: records.Digest
+    until: records.Instant
+    proposer: records.PersonId
     approvals: tuple[Approval, ...]
-    device: DeviceId | None = None
-    files: Annotated[tuple[FilePath, ...], Ascending()] | None = None
+    device: records.DeviceId | None = None
+    files: Annotated[tuple[FilePath, ...], records.Ascending()] | None = None
 
 
-class Fact(Record):
+class Fact(records.Record):
     """What one attester says, as a number (a truth is 1 or 0), until when."""
 
-    value: Count
-    at: Instant
-    until: Instant
+    value: records.Count
+    at: records.Instant
+    until: records.Instant
 
 
-class Seen(Record):
+class Seen(records.Record):
     """A statement that was taken: its digest and its entry."""
 
-    digest: Digest
-    index: Count
-    until: Instant
+    digest: records.Digest
+    index: records.Count
+    until: records.Instant
 
 
 @dataclass(slots=True, kw_only=True)
 class Directory:
     """The whole state. Changed only by `acts.fold`, which applies one entry after another."""
 
-    deployment: DeploymentName
-    era: Natural
-    size: Count
-    at: Instant
+    deployment: records.DeploymentName
+    era: records.Natural
+    size: records.Count
+    at: records.Instant
     trial: bool
     frozen: bool
     time_doubted: bool
-    quorum: Natural
+    quorum: records.Natural
     acceptance: Acceptance
     keys: KeepKeys
     policies: tuple[PolicySource, ...]
-    custodians_needed: Natural
-    custodians: dict[PersonId, PublicKeyBytes]
-    people: dict[PersonId, Person] = field(default_factory=dict)
-    credentials: dict[CredentialId, Credential] = field(default_factory=dict)
-    devices: dict[DeviceId, Device] = field(default_factory=dict)
-    workloads: dict[WorkloadId, Workload] = field(default_factory=dict)
-    attesters: dict[AttesterId, Attester] = field(default_factory=dict)
-    zones: dict[ZoneId, Zone] = field(default_factory=dict)
-    models: dict[ModelId, Model] = field(default_factory=dict)
-    versions: dict[VersionId, Version] = field(default_factory=dict)
-    sessions: dict[SessionId, Session] = field(default_factory=dict)
-    proposals: dict[StatementId, Proposal] = field(default_factory=dict)
-    closed: dict[StatementId, Word] = field(default_factory=dict)
+    custodians_needed: records.Natural
+    custodians: dict[records.PersonId, PublicKeyBytes]
+    people: dict[records.PersonId, Person] = field(default_factory=dict)
+    credentials: dict[records.CredentialId, Credential] = field(default_factory=dict)
+    devices: dict[records.DeviceId, Device] = field(default_factory=dict)
+    workloads: dict[records.WorkloadId, Workload] = field(default_factory=dict)
+    attesters: dict[records.AttesterId, Attester] = field(default_factory=dict)
+    zones: dict[records.ZoneId, Zone] = field(default_factory=dict)
+    models: dict[records.ModelId, Model] = field(default_factory=dict)
+    versions: dict[records.VersionId, Version] = field(default_factory=dict)
+    sessions: dict[records.SessionId, Session] = field(default_factory=dict)
+    proposals: dict[records.StatementId, Proposal] = field(default_factory=dict)
+    closed: dict[records.StatementId, records.Word] = field(default_factory=dict)
     """How each proposal ended."""
-    grants: dict[GrantId, Grant] = field(default_factory=dict)
-    facts: dict[SubjectId, dict[Word, dict[AttesterId, Fact]]] = field(default_factory=dict)
-    key_owners: dict[Digest, SubjectId] = field(default_factory=dict)
+    grants: dict[records.GrantId, Grant] = field(default_factory=dict)
+    facts: dict[records.SubjectId, dict[records.Word, dict[records.AttesterId, Fact]]] = field(default_factory=dict)
+    key_owners: dict[records.Digest, records.SubjectId] = field(default_factory=dict)
     """The digest of every public key that was ever enrolled, and whose it is for ever."""
-    seals: dict[SealId, VersionId] = field(default_factory=dict)
-    statements: dict[StatementId, Seen] = field(default_factory=dict)
+    seals: dict[records.SealId, records.VersionId] = field(default_factory=dict)
+    statements: dict[records.StatementId, Seen] = field(default_factory=dict)
 
     def copy(self) -> Directory:
         """Return a directory that changes apart from this one. Values are frozen, so that only the maps are copied."""
@@ -311,7 +282,7 @@ class Directory:
 
     def encode(self) -> bytes:
         """Return the canonical bytes: the same log gives the same ones, anywhere."""
-        return canonical.encode(record_json(self))
+        return canonical.encode(records.record_json(self))
 
     def digest(self) -> str:
         """Return the digest of the canonical bytes."""
@@ -342,7 +313,7 @@ def parse_directory(data: bytes) -> Directory:
     Raises:
         NotCanonical, BadRecord: it is none.
     """
-    return parse_record(Directory, canonical.parse(data))
+    return records.parse_record(Directory, canonical.parse(data))
 
 
 def made(kind: type[T], source: object, /, **more: Any) -> T:
@@ -353,4 +324,4 @@ def made(kind: type[T], source: object, /, **more: Any) -> T:
 
 def record_digest(record: object) -> str:
     """Return the digest that a change names as the state it was made for."""
-    return sha256(canonical.encode(record_json(record)))
+    return sha256(canonical.encode(records.record_json(record)))

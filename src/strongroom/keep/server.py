@@ -27,15 +27,8 @@ from pathlib import Path
 from typing import Literal
 
 from strongroom.places import private
-from strongroom.terms import canonical, errors
+from strongroom.terms import canonical, errors, frames
 from strongroom.terms.canonical import Json
-from strongroom.terms.frames import (
-    LARGEST_ANSWER_BYTES,
-    LARGEST_REQUEST_BYTES,
-    FrameReader,
-    encode_frame,
-    error_answer,
-)
 
 Handler = Callable[[Sequence[Json]], Sequence[Json]]
 """Takes a batch of requests and returns the answer to each. An error is an answer; whatever it raises ends the keep."""
@@ -61,7 +54,7 @@ _NOTHING = memoryview(b"")
 @dataclass(slots=True, eq=False)
 class _Connection:
     socket: socket.socket
-    reader: FrameReader
+    reader: frames.FrameReader
     deadline: float
     state: State = "idle"
     events: int = selectors.EVENT_READ
@@ -149,7 +142,7 @@ class Server:
             if self._is_allowed(accepted) and self._has_room():
                 accepted.setblocking(False)
                 connection = _Connection(
-                    accepted, FrameReader(LARGEST_REQUEST_BYTES), self._now() + _PATIENCE_SECONDS["idle"]
+                    accepted, frames.FrameReader(frames.LARGEST_REQUEST_BYTES), self._now() + _PATIENCE_SECONDS["idle"]
                 )
                 self._connections.add(connection)
                 self._selector.register(accepted, connection.events, partial(self._serve, connection))
@@ -241,13 +234,13 @@ class Server:
     def _refuse(self, connection: _Connection, error: errors.StrongroomError) -> None:
         """Say what is wrong with what the connection sent, and end it: nothing after it can be trusted to be meant."""
         connection.ends = True
-        self._answer(connection, error_answer(error))
+        self._answer(connection, frames.error_answer(error))
 
     def _answer(self, connection: _Connection, answer: Json) -> None:
         try:
-            frame = encode_frame(canonical.encode(answer), LARGEST_ANSWER_BYTES)
+            frame = frames.encode_frame(canonical.encode(answer), frames.LARGEST_ANSWER_BYTES)
         except errors.StrongroomError as error:  # too long, say: one answer's fault must not end the keep
-            frame = encode_frame(canonical.encode(error_answer(error)), LARGEST_ANSWER_BYTES)
+            frame = frames.encode_frame(canonical.encode(frames.error_answer(error)), frames.LARGEST_ANSWER_BYTES)
         connection.answer = memoryview(frame)
         self._enter(connection, "answer")
         self._send(connection)

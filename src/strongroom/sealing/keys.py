@@ -14,17 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.hazmat.primitives.hpke import (
-    AEAD,
-    KDF,
-    KEM,
-    MLKEM768X25519PrivateKey,
-    MLKEM768X25519PublicKey,
-    Suite,
-)
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from strongroom.terms import canonical
@@ -42,7 +35,7 @@ PUBLIC_PREFIX = "strongroom-public-1:"
 IDENTITY_PREFIX = "STRONGROOM-IDENTITY-1:"
 PUBLIC_KEY_BYTES = 1216
 _MLKEM_PUBLIC_BYTES = 1184
-_hpke = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_hpke = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +206,7 @@ def unwrap_with(identity: Identity, wrapped: bytes, info: bytes) -> bytes:
         WrongKey: wrapped to another key, or bound to something else, or changed.
     """
     try:
-        return _hpke.decrypt(wrapped, MLKEM768X25519PrivateKey(*_private_keys(identity.seed)), info=info)
+        return _hpke.decrypt(wrapped, hpke.MLKEM768X25519PrivateKey(*_private_keys(identity.seed)), info=info)
     except (InvalidTag, ValueError) as error:
         raise WrongKey("this identity does not open what was wrapped") from error
 
@@ -233,9 +226,9 @@ def _private_keys(seed: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
     return MLKEM768PrivateKey.from_seed_bytes(mlkem), X25519PrivateKey.from_private_bytes(x25519)
 
 
-def hpke_public(raw: bytes) -> MLKEM768X25519PublicKey:
+def hpke_public(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
     """Return a public key as the library has it; a `ValueError` where it is none."""
-    return MLKEM768X25519PublicKey(
+    return hpke.MLKEM768X25519PublicKey(
         MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES]),
         X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:]),
     )

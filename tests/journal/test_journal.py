@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -176,7 +176,7 @@ def test_a_range_outside_the_log_is_refused(journal: SqliteJournal, start: int, 
 def check_broken(place: Place, journal: SqliteJournal, left: list[bytes]) -> None:
     """Every call is refused, nothing is written, and a start recovers."""
     before = {path: path.read_bytes() for path in (*place.folder.iterdir(), place.high_water)}
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: journal.size,
         lambda: journal.tree,
         lambda: journal.note,
@@ -185,7 +185,7 @@ def check_broken(place: Place, journal: SqliteJournal, left: list[bytes]) -> Non
         lambda: journal.entry(0),
         lambda: journal.kept("k", "n"),
         lambda: journal.all_kept("k"),
-        lambda: journal.space(),
+        journal.space,
     ]
     for call in calls:
         with pytest.raises(JournalBroken):

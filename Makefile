@@ -13,13 +13,15 @@ help:  ## list the targets
 setup:  ## make .venv with everything pinned by hash
 	@tools/setup
 
-demo: setup  ## seal a real model, open it again, watch tampering fail
+demo: setup  ## five people, a real model, and everybody who tries more
 	$(BIN)/python demo/demo.py
 
-test:  ## check everything: lint, types, floors, tests
+test:  ## check everything: lint, types, floors, tests, guards
 	@tools/setup torch
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist loadgroup --durations 10
+	@$(MAKE) --no-print-directory guards
+	@$(BIN)/python tools/tcb.py --sums
 
 lint: setup  ## format, lint, types, floors
 	$(BIN)/ruff check

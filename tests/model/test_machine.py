@@ -548,6 +548,7 @@ def check_busy(told: Counter[str]) -> None:
         assert told[what], what
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(PARTS))
 def test_the_keep_releases_what_the_model_does_and_nothing_else(machine: type[Machine], number: int) -> None:
     told = run(machine, number, steps=STEPS // PARTS)

@@ -30,8 +30,7 @@ class Naive:
     def __init__(self, genesis: Any, at: int, wall: int, mono: int) -> None:
         self.quorum, self.at, self.now, self.offset = genesis["quorum"], at, at, wall - mono
         self.doubted = self.doubt = self.strict = False
-        self.log, self.seen = ["deployment.found", "keep.unsealed"], dict[str, str]()
-        self.refused, self.facts = dict[Any, int](), dict[Any, Thing]()
+        self.log, self.refused, self.facts = ["deployment.found", "keep.unsealed"], dict[Any, int](), dict[Any, Thing]()
         self.things: dict[str, Any] = {"deployment": Thing(frozen=False, gone=False)}
         self.things |= {zone["zone"]: Thing(frozen=False, gone=False, **zone) for zone in genesis["zones"]}
         for one in genesis["founders"]:
@@ -67,11 +66,11 @@ class Naive:
 
     def hear(self, w: Thing) -> tuple[str, bool]:
         """Return the verdict, and whether a proposal happened because of it."""
-        first = w.id not in self.seen
+        first = not self.has(f"seen-{w.id}")
         if not self._is_admitted(w, first):
             return "out", False
         if not first:
-            is_same = self.seen[w.id] == w.digest and (w.act != "release" or self._may(w))
+            is_same = self.things[f"seen-{w.id}"].digest == w.digest and (w.act != "release" or self._may(w))
             return ("same" if is_same else "out"), False
         if not self._may(w):
             count = self.refused[w.by, self.now // 60] = self.refused.get((w.by, self.now // 60), 0) + 1
@@ -81,7 +80,7 @@ class Naive:
         said = self.facts.get((w.body.get("subject"), w.body.get("fact")))
         if said and said.value == w.body["value"] and self.now - said.at < HOUR <= said.until - self.now:
             return "quiet", False
-        self.seen[w.id] = w.digest
+        self.things[f"seen-{w.id}"] = Thing(gone=False, digest=w.digest, until=w.until)
         self._do(w, w.body, self.things)
         self._write(w.act)
         name = w.id if w.act == "propose" else w.body["proposal"] if w.act == "approve" else ""
@@ -154,7 +153,8 @@ class Naive:
         roles = self.roles(w.by, about) if about else set()
         wanted = {"grant.give": {"researcher"}, "thaw": {"governor", "responder"}}.get(act, {"governor"})
         is_own = act.partition(".")[0] in {"credential", "device"} and w.by in self.behind(about)
-        return bool(about and (roles & wanted or is_own)) and w.fits and self._is_possible(act, change)
+        is_new = w.fits and w.id not in self.things
+        return is_new and bool(about and (roles & wanted or is_own)) and self._is_possible(act, change)
 
     def _may_vote(self, w: Thing, body: Any, proposal: Thing) -> bool:
         about = self.about(*proposal.asked)

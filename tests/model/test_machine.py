@@ -592,8 +592,6 @@ def code_lines(source: str, module: ast.Module) -> int:
 # --- a machine that cannot fail shows nothing -------------------------------------------------------------
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(0)
 def test_a_keep_that_opens_beyond_the_ceiling_of_a_zone_is_noticed(folder: Path) -> None:
     """One condition of one policy is gone, and with it what the model holds the keep to."""
     ceiling = "context.zone.ceiling >= resource.label"
@@ -609,8 +607,6 @@ def test_a_keep_that_opens_beyond_the_ceiling_of_a_zone_is_noticed(folder: Path)
         run(Lax, 1, steps=STEPS // PARTS, shrinks=False)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(0)
 def test_a_disk_that_forgets_what_was_released_is_noticed(machine: type[Machine], folder: Path) -> None:
     """Database and high-water file go back together, which no keep can see, but whoever has the keys does."""
 

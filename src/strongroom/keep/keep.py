@@ -105,9 +105,11 @@ class Keep:
             return error
 
     def _finish(self, turn: Finish | errors.StrongroomError) -> Json:
-        answer: dict[str, Json]
+        # INVARIANT: a keep that can write nothing down, not even a freeze, ends; nobody in this batch is told anything.
+        if isinstance(turn, errors.JournalBroken):
+            raise turn
         try:
-            answer = error_answer(turn) if isinstance(turn, errors.StrongroomError) else {"ok": turn()}
+            answer: dict[str, Json] = error_answer(turn) if isinstance(turn, errors.StrongroomError) else {"ok": turn()}
         except errors.StrongroomError as error:
             answer = error_answer(error)
         if note := self._checkpoint():

@@ -146,6 +146,7 @@ class Lab:
         self.keep: Keep
         self.model: Naive
         self.shadow: Directory
+        self.storage: dict[str, Any] = {"reserve_bytes": RESERVE_BYTES}
         self.log_key: VerifierKey
 
     # --- the process -----------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ class Lab:
 
     def open(self) -> Mortal:
         folder, high_water = self.paths
-        return Mortal(open_journal(folder, high_water=high_water, log_key_of=log_key_of, reserve_bytes=RESERVE_BYTES))
+        return Mortal(open_journal(folder, high_water=high_water, log_key_of=log_key_of, **self.storage))
 
     def start(self) -> None:
         self.journal = self.open()
@@ -167,7 +168,7 @@ class Lab:
     def stop(self) -> None:
         self.journal.inner.close()
 
-    def unseal(self) -> None:
+    def give_shares(self) -> None:
         """Have two custodians give their shares. Sealed, the keep answers nothing else."""
         (sealed,) = self.ask({"ask": "entries", "start": 0, "count": 1})
         assert sealed["error"]["code"] == "sealed", sealed
@@ -178,6 +179,9 @@ class Lab:
             wrapped = base64.b64encode(wrap_to(to, share.encode(), info)).decode()
             (answer,) = self.ask({"ask": "unseal", "person": person, "share": wrapped})
         assert answer["ok"] == {"missing": 0}, answer
+
+    def unseal(self) -> None:
+        self.give_shares()
         self.model.begin(self.wall, self.mono, is_start=True)
         self.look()
 
@@ -189,13 +193,18 @@ class Lab:
     def copy(self, folder: Path) -> Lab:
         """Return this deployment in another folder, with a keep that was started there and unsealed."""
         shutil.copytree(self.folder, folder)
+        copied = self.at(folder)
+        copied.start()
+        copied.unseal()
+        return copied
+
+    def at(self, folder: Path) -> Lab:
+        """Return the laboratory of a copy of the folder, which nothing runs in yet."""
         copied = Lab.__new__(Lab)
         copied.__dict__.update(self.__dict__)
         copied.folder, copied.random = folder, stream(folder.parent.name)
-        copied.known, copied.model = self.known.copy(), deepcopy(self.model)
+        copied.known, copied.model, copied.storage = self.known.copy(), deepcopy(self.model), dict(self.storage)
         copied.leaves, copied.released, copied.shadow = list(self.leaves), list(self.released), self.shadow.copy()
-        copied.start()
-        copied.unseal()
         return copied
 
     def ask(self, *requests: Json) -> list[Json]:
@@ -423,11 +432,11 @@ class Lab:
             assert ("ok" in answer) == (verdict in {"yes", "same", "quiet"}), told
             if "ok" in answer:
                 assert ("enacted" in answer["ok"]) == enacted, told
-                self._check_told(one, answer, verdict)
+                self.check_told(one, answer, verdict)
         self.look()
         return expected
 
-    def _check_told(self, said: Thing, answer: Json, verdict: str) -> None:
+    def check_told(self, said: Thing, answer: Json, verdict: str) -> None:
         """Whoever was told anything can prove it: the entry, under a checkpoint that we verified, and the key."""
         if verdict == "quiet":
             return

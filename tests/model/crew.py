@@ -164,12 +164,11 @@ class Crew:
 
     def approve_all(self, name: str) -> None:
         """Have whoever may approve it do so, until it happens or nobody is left."""
-        while name in self.lab.all("statement") and (able := next(self.able(name), None)):
-            person, credential, role, team = able
-            before = len(self.lab.model.things[name].approvals)
+        asked: set[str] = set()
+        while self.lab.model.has(name) and (able := [one for one in self.able(name) if one[0] not in asked]):
+            person, credential, role, team = able[0]
+            asked.add(person)
             self.say(self.vote(name, person, role, team, credential=credential))
-            if name in self.lab.all("statement") and len(self.lab.model.things[name].approvals) == before:
-                return
 
     def proposers(self, act: str, change: Json) -> list[str]:
         role = "researcher" if act == "grant.give" else "governor"

@@ -10,7 +10,7 @@ from types import SimpleNamespace as Thing
 from typing import Any
 
 from strongroom.terms.errors import StrongroomError
-from tests.model.lab import NOTE, Lab
+from tests.model.lab import NOTE, START, Lab
 from tests.model.signer import Key, named, stream
 
 Json = Any
@@ -39,9 +39,9 @@ def in_memory() -> Path:
     return Path(tempfile.mkdtemp(prefix="strongroom-", dir=shm if shm.is_dir() else None))
 
 
-def prepared(folder: Path, policies: Sequence[Any] = ()) -> Lab:
+def prepared(folder: Path, policies: Sequence[Any] = (), start: int = START) -> Lab:
     """Return a deployment with what releases need: models of label 1 and 3, versions, a writer, an attester."""
-    lab = Lab(folder, stream("prepared"), policies)
+    lab = Lab(folder, stream("prepared"), policies, start)
     lab.found()
     crew = Crew(lab)
     for label in (1, 3):

@@ -133,10 +133,10 @@ def _kept(known: Known) -> dict[int, Any]:
 class Lab:
     """A founded deployment. `wall` and `mono` are its clocks; `released` the entries by which keys came."""
 
-    def __init__(self, folder: Path, random: Random, policies: Sequence[Any] = ()) -> None:
+    def __init__(self, folder: Path, random: Random, policies: Sequence[Any] = (), start: int = START) -> None:
         self.folder, self.random = folder, random
         self.policies = [{"name": one.name, "text": one.text} for one in policies or default_bundle()]
-        self.wall = self.mono = START
+        self.wall = self.mono = start
         self.known = Known()
         self.recipients = [Identity(random(32)) for _ in range(2)]
         self.released: list[int] = []
@@ -250,14 +250,14 @@ class Lab:
             ],
         }
         statement = self._statement(
-            "deployment.found", body, founders[0]["person"], "founding", at=START, until=START + DAY
+            "deployment.found", body, founders[0]["person"], "founding", at=self.wall, until=self.wall + DAY
         )
         touched = [self.known.security_keys[one["credentials"][0]["credential"]] for one in founders]
         envelope = enveloped(statement, *(one.touch for one in touched))
         (founded,) = self.ask({"ask": "found", "statement": envelope, "details": [NOTE_TEXT]})
         assert "ok" in founded, founded
         self.known.deployment = founded["ok"]["deployment"]
-        self.model = Naive(body, START, self.wall, self.mono)
+        self.model = Naive(body, self.wall, self.wall, self.mono)
         for person, identity in self.known.custodians.items():
             (answer,) = self.ask({"ask": "share", "person": person})
             wrapped = base64.b64decode(answer["ok"]["share"])

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace as Thing
 from typing import Any
 
-from strongroom.terms.errors import StrongroomError
 from tests.model.lab import NOTE, START, Lab
 from tests.model.signer import Key, named, stream
 
@@ -121,17 +120,16 @@ class Crew:
     ) -> Thing:
         """Return a proposal, said by the newest session of `by`."""
         body = {"act": act, "change": change, "purpose": NOTE}
-        try:
-            base = self.lab.base(act, change)
-        except StrongroomError:  # what it would change is not there: the keep finds that out as well
-            base = None
+        digest, state = "", "wrong"
         if wrong_base:
-            base = NOTE
-        if base is not None:
-            body["base"] = base
+            digest = NOTE
+        elif self.lab.model.about(act, change):
+            digest, state = self.lab.base(act, change) or "", self.lab.model.base(act, change)
+        if digest:
+            body["base"] = digest
         session, _ = self.session(by)
         how.setdefault("until", self.lab.now + 86400)
-        return self.lab.words("propose", by, body, session=session, fits=fits and not wrong_base, **how)
+        return self.lab.words("propose", by, body, session=session, fits=fits, base=state, **how)
 
     def vote(self, name: str, person: str, role: str, team: str, *, act: str = "approve", **how: Any) -> Thing:
         """Return an approval, or a rejection, of the proposal `name`."""

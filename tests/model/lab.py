@@ -369,11 +369,12 @@ class Lab:
         fits: bool = True,
         forged: bool = False,
         again: str = "",
+        base: str = "",
     ) -> Thing:
         """Return what somebody says: the envelope, and the words by which the model hears it.
 
         `fits` tells the model what only bytes show: that a digest or a wrapped key is the right one. `again` is the
-        identifier of an older statement, for whoever uses it twice.
+        identifier of an older statement, for whoever uses it twice; `base` the state that a proposal is made for.
         """
         statement = self._statement(act, body, by, at=at, until=until)
         statement["id"] = again or statement["id"]
@@ -400,6 +401,7 @@ class Lab:
             credential=credential,
             path=path,
             counter=counter,
+            base=base,
             fits=fits,
             forged=forged,
             digest=digest(envelope),

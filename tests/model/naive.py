@@ -153,8 +153,8 @@ class Naive:
         roles = self.roles(w.by, about) if about else set()
         wanted = {"grant.give": {"researcher"}, "thaw": {"governor", "responder"}}.get(act, {"governor"})
         is_own = act.partition(".")[0] in {"credential", "device"} and w.by in self.behind(about)
-        is_new = w.fits and w.id not in self.things
-        return is_new and bool(about and (roles & wanted or is_own)) and self._is_possible(act, change)
+        is_theirs = w.fits and w.id not in self.things and bool(about and (roles & wanted or is_own))
+        return is_theirs and self._is_possible(act, change) and bool(w.base == self.base(act, change))
 
     def _may_vote(self, w: Thing, body: Any, proposal: Thing) -> bool:
         about = self.about(*proposal.asked)
@@ -288,8 +288,8 @@ class Naive:
     def _is_possible(self, act: str, change: Any) -> bool:
         """Tell whether it could be, whoever asks and agrees."""
         if act == "grant.give":
-            subject = change["subject"]
-            device = change.get("device") if subject.startswith("person-") else subject
+            subject, named = change["subject"], change.get("device")
+            device = named if subject.startswith("person-") else "" if named else subject
             is_theirs = self.has(subject) and self.has(device) and self.behind(device) == self.behind(subject)
             is_named = change["manifest"] == self.things[change["version"]].manifest
             return is_theirs and is_named and self.things[device].zone == change["zone"]
@@ -316,9 +316,8 @@ class Naive:
             case "session.open":
                 things[body["session"]] = Thing(person=w.by, opened=self.now, gone=False, **vars(w))
             case "propose":
-                asked = body["act"], body["change"]
                 about = {"index": len(self.log), "approvals": [], "rejections": [], "gone": False}
-                things[w.id] = Thing(asked=asked, base=self.base(*asked), **about, **vars(w))
+                things[w.id] = Thing(asked=(body["act"], body["change"]), **about, **vars(w))
             case "approve":
                 others = [one for one in things[body["proposal"]].approvals if one.by != w.by]
                 things[body["proposal"]].approvals = [*others, w]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -126,6 +127,7 @@ def lab() -> Iterator[Supervised]:
     yield lab
     lab.process.kill()
     lab.process.wait(STARTS_SECONDS)
+    shutil.rmtree(folder)
 
 
 def workers(lab: Supervised, stop: threading.Event) -> list[Worker]:

@@ -489,6 +489,7 @@ class Lab:
         journal = self.journal.inner
         assert journal.note is not None
         old, new = self.checkpoint, verify_checkpoint(journal.note, self.log_key)
+        assert new.size >= old.size, f"the log had {old.size} entries, and has {new.size}"
         proof = consistency_proof(journal.tree, old.size, new.size)
         check_consistency(old_size=old.size, old_root=old.root, new_size=new.size, new_root=new.root, proof=proof)
         self.checkpoint = new

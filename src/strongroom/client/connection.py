@@ -9,11 +9,13 @@ and a keep that closes idle connections disturbs nobody.
 
 from __future__ import annotations
 
+import base64
 import math
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
@@ -30,10 +32,35 @@ _BY_FAMILY: dict[str, type[StrongroomError]] = {kind.family: kind for kind in fa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back; none of it verified. `checkpoint` is a signed note, absent before there is a deployment."""
+    """What came back; none of it verified. `checkpoint` is a signed note, absent before there is a deployment.
+
+    `consistency` is a proof (RFC 6962 §2.1.2) from the size that was asked for with `since`, where there is one.
+    """
 
     ok: dict[str, Json]
     checkpoint: bytes | None
+    consistency: tuple[bytes, ...] | None = None
+
+
+class Asking(Protocol):
+    """Whatever carries a question to the keep: its socket here, or a gateway there (`https`)."""
+
+    @property
+    def where(self) -> str:
+        """Where the question goes, for people to read."""
+
+    def within(self, seconds: float) -> Asking:
+        """Return the same for questions that, all together, take at most so long from now."""
+
+    def ask(self, what: str, /, *, since: int | None = None, **fields: Json) -> Answer:
+        """Ask for `what`, as `status` or `act`, and return the answer.
+
+        With `since`, a size of the log, a gateway shows that its checkpoint continues that one; a keep cannot.
+
+        Raises:
+            KeepUnavailable: there is no answer, or it is none.
+            StrongroomError: what the keep refused with, by its code; of an unknown one, by its family.
+        """
 
 
 class Connection:
@@ -45,17 +72,17 @@ class Connection:
     def __init__(self, socket: Path, timeout_seconds: float = TIMEOUT_SECONDS, *, deadline: float = math.inf) -> None:
         self.socket, self.timeout_seconds, self._deadline = socket, timeout_seconds, deadline
 
+    @property
+    def where(self) -> str:
+        """The socket's path."""
+        return str(self.socket)
+
     def within(self, seconds: float) -> Connection:
         """Return the same connection for questions that, all together, take at most so long from now."""
         return Connection(self.socket, self.timeout_seconds, deadline=time.monotonic() + seconds)
 
-    def ask(self, what: str, /, **fields: Json) -> Answer:
-        """Ask for `what`, as `status` or `act`, and return the answer.
-
-        Raises:
-            KeepUnavailable: there is no answer, or it is none.
-            StrongroomError: what the keep refused with, by its code; of an unknown one, by its family.
-        """
+    def ask(self, what: str, /, *, since: int | None = None, **fields: Json) -> Answer:
+        """Ask for `what`; see `Asking`. The keep proves no consistency: whoever asks it takes the entries."""
         request = encode_frame(canonical.encode({"ask": what, **fields}), LARGEST_REQUEST_BYTES)
         began = time.monotonic()
         try:
@@ -67,7 +94,7 @@ class Connection:
             raise KeepUnavailable(f"the keep at `{self.socket}` cannot be reached: {error}") from error
         except (BadFrame, NotCanonical) as error:
             raise KeepUnavailable(f"what answers at `{self.socket}` is no keep: {error.message}") from error
-        return _parse_answer(value)
+        return parse_answer(value)
 
     def _exchange(self, request: bytes, began: float) -> bytes:
         # One limit for all of it: a byte now and then does not buy more time.
@@ -91,16 +118,40 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _parse_answer(value: Json) -> Answer:
+def parse_answer(value: Json) -> Answer:
+    """Return the answer that `value` is.
+
+    Raises:
+        KeepUnavailable: it is none. StrongroomError: what it refuses with.
+    """
     match value:
+        case {"ok": dict(ok), "checkpoint": str(note), "consistency": list(proof), **rest} if not rest:
+            try:
+                hashes = tuple(base64.b64decode(str(one), validate=True) for one in proof)
+            except ValueError as error:
+                raise KeepUnavailable("a proof that is not base64") from error
+            return Answer(ok=ok, checkpoint=note.encode("utf-8"), consistency=hashes)
         case {"ok": dict(ok), "checkpoint": str(note), **rest} if not rest:
             return Answer(ok=ok, checkpoint=note.encode("utf-8"))
         case {"ok": dict(ok), **rest} if not rest:
             return Answer(ok=ok, checkpoint=None)
-        case {"error": {"code": str(code), "message": str(message), "hint": str(hint), **told}}:
+        case {"error": dict(told)}:
+            raise_refusal(told)
+        case _:
+            raise KeepUnavailable("what answers is no keep: neither a result nor an error")
+
+
+def raise_refusal(told: dict[str, Json]) -> NoReturn:
+    """Raise what was refused, by its code; of an unknown one, by its family.
+
+    Raises:
+        KeepUnavailable: it says nothing that this release knows.
+    """
+    match told:
+        case {"code": str(code), "message": str(message), "hint": str(hint)}:
             known = _BY_CODE.get(code) or _BY_FAMILY.get(str(told.get("family")))
             if known is not None:
                 raise known(message, hint=hint)
             raise KeepUnavailable(f"the keep refuses in words that this release does not know: `{code[:80]}`")
         case _:
-            raise KeepUnavailable("what answers is no keep: neither a result nor an error")
+            raise KeepUnavailable("what answers is no keep: an error without code, message and hint")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strongroom.acts.act import Act
-from strongroom.client.connection import Answer, Connection
+from strongroom.client.connection import Answer, Asking
 from strongroom.client.names import Detail, Names
 from strongroom.client.replica import Replica
 from strongroom.directory.entries import Entry, parse_entry
@@ -58,7 +58,7 @@ class Done:
 class Deployment:
     """A connection, the verified copy of the log, and the names that were shown."""
 
-    def __init__(self, connection: Connection, replica: Replica, names: Names | None = None) -> None:
+    def __init__(self, connection: Asking, replica: Replica, names: Names | None = None) -> None:
         self.connection, self.replica = connection, replica
         self.names = Names() if names is None else names
 
@@ -85,19 +85,24 @@ class Deployment:
         """Return the same deployment for questions that, all together, take at most so long from now."""
         return Deployment(self.connection.within(seconds), self.replica, self.names)
 
-    def ask(self, envelope: Envelope, details: Iterable[Detail] = ()) -> Answer:
+    def ask(self, envelope: Envelope, details: Iterable[Detail] = (), *, since: int | None = None) -> Answer:
         """Send an envelope; nothing of the answer is verified. `done` does that."""
-        return self.connection.ask("act", statement=envelope.json(), details=[detail.json() for detail in details])
+        given: list[Json] = [detail.json() for detail in details]
+        return self.connection.ask("act", since=since, statement=envelope.json(), details=given)
 
-    def act(self, act: Act[Any], envelope: Envelope, details: Iterable[Detail] = ()) -> Done:
+    def act(self, act: Act[Any], envelope: Envelope, details: Iterable[Detail] = (), *, alone: bool = False) -> Done:
         """Have the keep do `act`, as `envelope` says it, and return it proven.
+
+        Afterwards the directory knows of it, unless `alone`: then only the proofs are asked for, where a gateway can
+        give them, and what others did meanwhile is left until somebody looks (`sync`).
 
         Raises:
             BadProof, BadAnswer, LogTampered, BadSignature: it is not proven, whatever the keep says.
             Denied, NotAllowed, Stale, …: the keep refuses.
             KeepUnavailable: no answer; it may have happened, and the same envelope may be sent again.
         """
-        return self.done(act, envelope, self.ask(envelope, details))
+        since = self.replica.seen_size if alone else None
+        return self.done(act, envelope, self.ask(envelope, details, since=since))
 
     def done(self, act: Act[Any], envelope: Envelope, answer: Answer) -> Done:
         """Return the act that `answer` proves to be done; errors as for `act`."""

@@ -21,7 +21,7 @@ from strongroom.acts.fold import deployment_name
 from strongroom.acts.table import act_named
 from strongroom.acts.zone_define import ZoneDefine
 from strongroom.client.cards import Card
-from strongroom.client.connection import Connection
+from strongroom.client.connection import Asking
 from strongroom.client.names import Detail, new_detail
 from strongroom.client.profile import Profile
 from strongroom.client.say import say, sign_with_security_key
@@ -101,7 +101,7 @@ class Draft:
         return tuple(_lines(self))
 
 
-def prepare(connection: Connection) -> KeepKeys:
+def prepare(connection: Asking) -> KeepKeys:
     """Have a keep that is not founded yet make its root key, and return the public keys that the genesis names."""
     return parse_record(KeepKeys, connection.ask("prepare").ok.get("keys"))
 
@@ -194,7 +194,7 @@ def parse_signature(data: bytes) -> Signature:
     return parse_record(Signature, canonical.parse(data))
 
 
-def found(connection: Connection, draft: Draft, signatures: Iterable[Signature]) -> str:
+def found(connection: Asking, draft: Draft, signatures: Iterable[Signature]) -> str:
     """Found the deployment and return its name, computed here from the entry that holds this very genesis.
 
     Raises:
@@ -212,7 +212,7 @@ def found(connection: Connection, draft: Draft, signatures: Iterable[Signature])
 # --- custodians --------------------------------------------------------------------------------
 
 
-def fetch_share(profile: Profile, connection: Connection) -> str:
+def fetch_share(profile: Profile, connection: Asking) -> str:
     """Return this custodian's share of the root key, as words: a secret. The profile keeps it wrapped.
 
     Raises:
@@ -227,7 +227,7 @@ def fetch_share(profile: Profile, connection: Connection) -> str:
     return _open_share(profile, wrapped)
 
 
-def unseal_key(connection: Connection) -> PublicKey:
+def unseal_key(connection: Asking) -> PublicKey:
     """Return the key that a sealed keep made at its start. Compare `unseal_words` with what the keep printed there."""
     key = PublicKey(_bytes(connection.ask("status").ok.get("unseal_key")))
     if len(key.raw) != PUBLIC_KEY_BYTES:
@@ -240,7 +240,7 @@ def unseal_words(key: PublicKey) -> str:
     return digest_words(key.digest())
 
 
-def unseal(profile: Profile, connection: Connection, share: str, *, to: PublicKey) -> int:
+def unseal(profile: Profile, connection: Asking, share: str, *, to: PublicKey) -> int:
     """Give this custodian's share to the keep that holds `to`, and return how many are missing still.
 
     TRUST: a human compared the words of `to`. Whoever else stands at the socket gets bytes that he cannot open.

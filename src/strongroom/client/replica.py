@@ -1,7 +1,8 @@
 """Replica: this client's own copy of the log, and the directory that it folds to. Nothing else here is believed.
 
     <folder>/entries      length (4 bytes, big-endian) || leaf, one after another; append-only
-    <folder>/checkpoint   the last signed note that this client has verified
+    <folder>/checkpoint   the last signed note whose entries this client has verified
+    <folder>/ahead        a later one, proven to continue it; its entries are not here yet
 
 A new checkpoint is taken only like this:
 
@@ -9,10 +10,11 @@ A new checkpoint is taken only like this:
    first use.
 2. The note is signed by the log key that the genesis names; a time beside it is cosigned by its time key.
 3. It is not shorter than the last one seen, nor is its time before that one's.
-4. The entries that are new are fetched, and the root of all of them is the one that was signed.
-5. The tree still has the root that the last checkpoint had.
+4. A gateway's consistency proof leads from the last one seen to it; or else
+5. the entries that are new are fetched, the root of all of them is the one that was signed, and the tree still has the
+   roots that the last checkpoint had, and the one ahead of it.
 
-Every leaf is then in the signed tree: what is read here needs no further proof. The files are a cache that proves
+Every leaf that is here is then in the signed tree: what is read here needs no further proof. The files are a cache that proves
 itself again at each start: a torn tail is cut off, and a copy that was changed is fetched anew.
 """
 
@@ -27,20 +29,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from strongroom.acts.fold import deployment_name, fold, genesis
-from strongroom.client.connection import Answer, Connection
+from strongroom.client.connection import Answer, Asking
 from strongroom.client.private_folder import PrivateFolder, disk, sync_folder
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import LogTampered, NotFound, StrongroomError, WrongDeployment
-from strongroom.terms.outer_errors import KeepUnavailable
+from strongroom.terms.outer_errors import KeepUnavailable, StaleTime
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint
 from strongroom.tlog.notes import COSIGNATURE, ED25519, VerifierKey, signed_at, verify_note
+from strongroom.tlog.proofs import check_consistency
 from strongroom.tlog.tree import Tree, leaf_hash
 
 OLDEST_SECONDS = 60
 MOST_ENTRIES = 1000
-_ENTRIES, _CHECKPOINT = "entries", "checkpoint"
+_ENTRIES, _CHECKPOINT, _AHEAD = "entries", "checkpoint", "ahead"
 _LENGTH_BYTES = 4
 
 _log = logging.getLogger("strongroom")
@@ -73,6 +76,8 @@ class Replica:
         """The keep's clock when it signed the last checkpoint that has a time."""
         self._note: bytes | None = None
         self._checkpoint: Checkpoint | None = None
+        self._ahead: bytes | None = None
+        self._last: tuple[Checkpoint | None, int | None] = (None, None)
         self._directory: Directory | None = None
         self._tree, self._ends = Tree(), array("Q")
         with self._folder.locked(), disk(self._path):
@@ -93,6 +98,12 @@ class Replica:
     def checkpoint(self) -> Checkpoint | None:
         """The last checkpoint that was verified."""
         return self._checkpoint
+
+    @property
+    def seen_size(self) -> int | None:
+        """How many entries the newest checkpoint has that was verified; from there a gateway proves consistency."""
+        last, _ = self._seen()
+        return None if last is None else last.size
 
     @property
     def note(self) -> bytes | None:
@@ -118,37 +129,45 @@ class Replica:
         """Return an entry that was verified."""
         return parse_entry(self.leaf(index))
 
-    def sync(self, connection: Connection) -> Checkpoint:
+    def sync(self, connection: Asking) -> Checkpoint:
         """Fetch and verify what is new, up to the checkpoint that the keep now shows. Errors as for `follow`."""
         return self.follow(connection.ask("status"), connection)
 
-    def follow(self, answer: Answer, connection: Connection) -> Checkpoint:
-        """Verify the checkpoint of `answer`, and everything up to it.
+    def follow(self, answer: Answer, connection: Asking) -> Checkpoint:
+        """Verify the checkpoint of `answer`, by its proof of consistency if it has one, or with everything up to it.
 
         Raises:
             WrongDeployment: this is the log of another deployment.
             LogTampered: shorter than before, forked, edited, or of a time that has been.
             BadSignature, BadNote: not signed by this log.
             KeepUnavailable, KeepSealed: entries that are missing are not to be had now.
+            StaleTime: the checkpoint holds and was taken in, but the keep signed it more than a minute ago.
         """
         if answer.checkpoint is None:
             raise KeepUnavailable("the keep has not founded a deployment yet, or shows no checkpoint of it")
         with self._folder.locked(), disk(self._path):
-            if self._folder.read(_CHECKPOINT) != self._note:
+            if (self._folder.read(_CHECKPOINT), self._folder.read(_AHEAD)) != (self._note, self._ahead):
                 self._load()  # another process has been further than this one
             try:
-                checkpoint, at = self._verified(answer.checkpoint, connection)
+                checkpoint, at, is_ahead = self._verified(answer, answer.checkpoint, connection)
             except BaseException:
                 # INVARIANT: what is in memory was verified. Leaves that were taken on the way were not.
                 self._load()
                 raise
-            self._commit(answer.checkpoint, checkpoint, at)
-        self._check_age()
+            if is_ahead:
+                self._folder.replace(_AHEAD, answer.checkpoint)
+                self._ahead = answer.checkpoint
+            else:
+                self._commit(answer.checkpoint, checkpoint)
+            self.keep_time = at if at is not None else self.keep_time
+            self._last = (checkpoint, self.keep_time)
+        self._check_age(at)
         return checkpoint
 
     # --- verifying -----------------------------------------------------------------------------
 
-    def _verified(self, note: bytes, connection: Connection) -> tuple[Checkpoint, int | None]:
+    def _verified(self, answer: Answer, note: bytes, connection: Asking) -> tuple[Checkpoint, int | None, bool]:
+        """Return the checkpoint, the keep's time, and whether it is ahead of the entries that are here."""
         # 1
         if self._tree.size == 0:
             self._fetch(connection, 1)
@@ -163,13 +182,23 @@ class Replica:
                 f"a checkpoint of {last_at - at} s before the last one: an old answer, or a clock put back"
             )
         # 4
+        if answer.consistency is not None and last is not None and self._checkpoint is not None:
+            check_consistency(
+                old_size=last.size,
+                old_root=last.root,
+                new_size=checkpoint.size,
+                new_root=checkpoint.root,
+                proof=answer.consistency,
+            )
+            return checkpoint, at, checkpoint.size > self._tree.size
+        # 5
         self._fetch(connection, checkpoint.size)
         if self._tree.root() != checkpoint.root:
             raise LogTampered(f"the {checkpoint.size} entries are not those that the keep signed: edited, or a fork")
-        # 5
-        if last is not None and self._tree.root(last.size) != last.root:
-            raise LogTampered(f"the log does not continue the one of {last.size} entries that was here: a fork")
-        return checkpoint, at
+        for seen in (self._checkpoint, last):
+            if seen is not None and self._tree.root(seen.size) != seen.root:
+                raise LogTampered(f"the log does not continue the one of {seen.size} entries that was here: a fork")
+        return checkpoint, at, False
 
     def _parse_note(self, note: bytes) -> tuple[Checkpoint, int | None]:
         """Return what the log signed, and when by the keep's clock."""
@@ -185,15 +214,21 @@ class Replica:
         return checkpoint, max(times, default=None)
 
     def _seen(self) -> tuple[Checkpoint | None, int | None]:
-        """Return the last checkpoint, also where the entries that went with it are lost."""
-        if self._note is None or self._checkpoint is not None:
-            return self._checkpoint, self.keep_time
-        try:
-            return self._parse_note(self._note)
-        except StrongroomError:
-            return None, None
+        """Return the newest checkpoint and its time, also where its entries are not here yet, or are lost."""
+        if self._last[0] is None and self._directory is not None:
+            notes = [note for note in (self._note, self._ahead) if note is not None]
+            found = [one for note in notes if (one := self._parsed(note)) is not None]
+            self._last = max(found, key=lambda one: one[0].size) if found else (None, None)
+        return self._last
 
-    def _fetch(self, connection: Connection, size: int) -> None:
+    def _parsed(self, note: bytes) -> tuple[Checkpoint, int | None] | None:
+        """Return what a note from the folder says; nothing if the file was damaged."""
+        try:
+            return self._parse_note(note)
+        except StrongroomError:
+            return None
+
+    def _fetch(self, connection: Asking, size: int) -> None:
         """Take the entries up to `size` in, not yet verified."""
         with self._path.open("ab") as file:
             while (start := self._tree.size) < size:
@@ -216,15 +251,18 @@ class Replica:
         self._tree.append(leaf_hash(leaf))
         self._ends.append((self._ends[-1] if self._ends else 0) + _LENGTH_BYTES + len(leaf))
 
-    def _check_age(self) -> None:
-        if self.keep_time is not None and (age := self._clock() - self.keep_time) > OLDEST_SECONDS:
-            self._warn(
-                f"the newest checkpoint to be had is {age:.0f} s old: something may be withheld, or a clock is off"
-            )
+    def _check_age(self, at: int | None) -> None:
+        """Refuse a time of the keep's that has been; a sealed keep tells none, and is warned of."""
+        if self.keep_time is None or (age := self._clock() - self.keep_time) <= OLDEST_SECONDS:
+            return
+        old = f"the newest checkpoint to be had is {age:.0f} s old: something may be withheld, or a clock is off"
+        if at is not None:
+            raise StaleTime(old)
+        self._warn(old)
 
     # --- the files -----------------------------------------------------------------------------
 
-    def _commit(self, note: bytes, checkpoint: Checkpoint, at: int | None) -> None:
+    def _commit(self, note: bytes, checkpoint: Checkpoint) -> None:
         # ORDER: the entries are on the disk before the checkpoint that covers them. A crash between leaves a tail that
         # no checkpoint covers, which is cut off at the next start and fetched again.
         if self._checkpoint is None or checkpoint.size != self._checkpoint.size:
@@ -233,11 +271,14 @@ class Replica:
             sync_folder(self._folder.path)
         self._folder.replace(_CHECKPOINT, note)
         self._note, self._checkpoint = note, checkpoint
-        self.keep_time = at if at is not None else self.keep_time
+        # ORDER: after the one that has it all. A crash between leaves one that is not ahead any more.
+        if self._ahead is not None:
+            self._folder.remove(_AHEAD)
+            self._ahead = None
 
     def _load(self) -> None:
         """Read the files, and verify all of it again."""
-        self._note = self._folder.read(_CHECKPOINT)
+        self._note, self._ahead = self._folder.read(_CHECKPOINT), self._folder.read(_AHEAD)
         self._forget()
         try:
             self._read_entries()
@@ -246,6 +287,7 @@ class Replica:
                 why = error.message if isinstance(error, StrongroomError) else "entries are missing"
                 self._warn(f"this client's copy of the log is damaged and is fetched anew: {why}")
             self._forget()
+        self.keep_time = self._seen()[1]
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "r+b") as file:
             file.truncate(self._ends[-1] if self._ends else 0)
@@ -253,18 +295,19 @@ class Replica:
     def _forget(self) -> None:
         self._tree, self._ends = Tree(), array("Q")
         self._directory = self._checkpoint = None
+        self._last = (None, None)
 
     def _read_entries(self) -> None:
         leaves = self._stored()
         self._take(next(leaves))
         if self._note is None:
             raise LogTampered("entries that no checkpoint covers")
-        checkpoint, at = self._parse_note(self._note)
+        checkpoint, _ = self._parse_note(self._note)
         while self._tree.size < checkpoint.size:
             self._take(next(leaves))
         if self._tree.root() != checkpoint.root:
             raise LogTampered("the entries are not those of the checkpoint")
-        self._checkpoint, self.keep_time = checkpoint, at
+        self._checkpoint = checkpoint
 
     def _stored(self) -> Iterator[bytes]:
         if not self._path.exists():

@@ -226,9 +226,9 @@ def _is_frozen(session: Session, target: str) -> bool:
 
 def _not_frozen(session: Session, target: str, why: str) -> NotFrozen:
     what = "the deployment" if target == DEPLOYMENT else f"`{target}`"
-    socket = session.deployment.connection.socket
+    where = session.deployment.connection.where
     return NotFrozen(
         f"NOT FROZEN: {what}: {why}",
-        hint=f"try again at once; or at the keep's own socket, on its host (`{socket}` was used here); or another"
+        hint=f"try again at once; or at the keep's own socket, on its host (`{where}` was used here); or another"
         " gateway; or have a second responder do it; or stop the keep, which then releases nothing",
     )

@@ -129,6 +129,13 @@ class KeepUnavailable(Unavailable):
     default_hint = "check that the keep runs and that this is its socket, then try again"
 
 
+class StaleTime(Unavailable):
+    """The newest that is to be had was signed more than a minute ago."""
+
+    code = "stale-time"
+    default_hint = "look at this machine's clock; if it is right, what is newer is withheld: ask another gateway"
+
+
 class NotFrozen(Unavailable):
     """A freeze without proof that it is in the log: it did not happen, or nobody can know."""
 

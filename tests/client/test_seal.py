@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.client.lease import SHORTEST_GRACE_SECONDS, Lease, lease_name
+from strongroom.client.mark import SHORTEST_GRACE_SECONDS, Mark, mark_name
 from strongroom.client.scrub import scrub
 from strongroom.client.seal import seal_version
 from strongroom.client.sweep import sweep
@@ -18,7 +18,7 @@ from strongroom.client.version import fetch_manifest, open_sealed
 from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import BadRequest, NoSpace, StoreUnavailable
-from strongroom.terms.outer_errors import LeaseLost, VersionExists
+from strongroom.terms.outer_errors import MarkLost, VersionExists
 from tests.attacks.versions import (
     ATLAS_1,
     ATLAS_2,
@@ -124,7 +124,7 @@ def test_a_store_without_room_is_told_before_anything_is_written(tmp_path: Path)
     assert not (tmp_path / "store").exists()
 
 
-def test_a_lease_is_held_while_a_seal_writes_and_gone_when_it_is_done(store_url: str) -> None:
+def test_a_mark_is_held_while_a_seal_writes_and_gone_when_it_is_done(store_url: str) -> None:
     inner = open_store(store_url)
     held: set[str] = set()
 
@@ -134,7 +134,7 @@ def test_a_lease_is_held_while_a_seal_writes_and_gone_when_it_is_done(store_url:
             assert len(held) == 1
 
     sealed = seal(HookedStore(inner, before=look))
-    assert held == {lease_name(sealed.seal_id)}
+    assert held == {mark_name(sealed.seal_id)}
     assert not [name for name in stored(inner) if name.startswith("w/")]
 
 
@@ -167,7 +167,7 @@ def test_a_seal_that_was_out_of_touch_does_not_commit(
         seal_version([model], name=ATLAS_1, to=OWNER.public_key(), store=store, threads=1, now=clock)
 
     if is_lost:
-        with pytest.raises(LeaseLost, match="out of touch"):
+        with pytest.raises(MarkLost, match="out of touch"):
             attempt()
         assert stored(inner) == {}
     else:
@@ -175,28 +175,28 @@ def test_a_seal_that_was_out_of_touch_does_not_commit(
         assert opened(inner) == MODEL
 
 
-def lease_age(store: ObjectStore, name: str) -> float:
+def mark_age(store: ObjectStore, name: str) -> float:
     (info,) = [info for info in store.list("w/") if info.name == name]
     return info.modified_at
 
 
-def test_a_lease_is_renewed_for_as_long_as_its_writer_lives(tmp_path: Path) -> None:
+def test_a_mark_is_renewed_for_as_long_as_its_writer_lives(tmp_path: Path) -> None:
     store = open_store((tmp_path / "store").as_uri())
     seal_id = "00" * 16
-    with Lease(store, seal_id, ATLAS_1, renew_seconds=0.05) as lease:
-        first = lease_age(store, lease_name(seal_id))
+    with Mark(store, seal_id, ATLAS_1, renew_seconds=0.05) as mark:
+        first = mark_age(store, mark_name(seal_id))
         give_up_at = time.monotonic() + 20
-        while lease_age(store, lease_name(seal_id)) < first + 0.2:
+        while mark_age(store, mark_name(seal_id)) < first + 0.2:
             assert time.monotonic() < give_up_at
             # what lives is kept, however short the grace is, as long as it is longer than the renewal
             assert not any(left.removed for left in sweep(store, grace_seconds=10))
             time.sleep(0.02)
-        lease.check()
+        mark.check()
     assert stored(store) == {}
-    assert not [thread for thread in threading.enumerate() if thread.name == "strongroom-lease"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "strongroom-mark"]
 
 
-def test_a_lease_that_cannot_be_renewed_runs_out(tmp_path: Path) -> None:
+def test_a_mark_that_cannot_be_renewed_runs_out(tmp_path: Path) -> None:
     inner = open_store((tmp_path / "store").as_uri())
     clock = Clock()
     is_down = threading.Event()
@@ -207,21 +207,21 @@ def test_a_lease_that_cannot_be_renewed_runs_out(tmp_path: Path) -> None:
             tried.set()
             raise StoreUnavailable("down")
 
-    with Lease(HookedStore(inner, before=down), "00" * 16, ATLAS_1, renew_seconds=0.01, now=clock) as lease:
+    with Mark(HookedStore(inner, before=down), "00" * 16, ATLAS_1, renew_seconds=0.01, now=clock) as mark:
         is_down.set()
         clock.seconds += SHORTEST_GRACE_SECONDS
         assert tried.wait(20)
-        with pytest.raises(LeaseLost, match="3600 s"):
-            lease.check()
+        with pytest.raises(MarkLost, match="3600 s"):
+            mark.check()
         is_down.clear()
         give_up_at = time.monotonic() + 20
         while time.monotonic() < give_up_at:
             try:
-                lease.check()
+                mark.check()
                 break
-            except LeaseLost:
+            except MarkLost:
                 time.sleep(0.01)
-        lease.check()
+        mark.check()
 
 
 def test_the_manifest_names_who_it_was_sealed_to_and_nothing_else_of_them(store_url: str) -> None:

@@ -13,7 +13,7 @@ from strongroom.client.sweep import Leftover, sweep
 from strongroom.objects import ObjectStore, open_store
 from strongroom.objects.local import LocalStore
 from strongroom.terms.errors import NotCanonical, StoreUnavailable, StrongroomError
-from strongroom.terms.outer_errors import BadName, LeaseLost
+from strongroom.terms.outer_errors import BadName, MarkLost
 from tests.attacks.versions import ATLAS_2, MODEL, opened, overwrite, read_tree, remove, seal, stored
 from tests.cli.command import check_refused, done, run
 from tests.faults.hooked import Call, Fault, HookedStore
@@ -88,7 +88,7 @@ def test_what_is_younger_than_the_grace_stays(store_url: str) -> None:
 
 @pytest.mark.parametrize("young", ["w/", "o/"])
 def test_one_sign_of_life_keeps_all_of_a_seal(tmp_path: Path, young: str) -> None:
-    """A renewed lease keeps old objects; an object that is still written keeps an old lease."""
+    """A renewed mark keeps old objects; an object that is still written keeps an old mark."""
     store = local(tmp_path)
     seal(store, name=ATLAS_2)
     committed = stored(store)
@@ -159,7 +159,7 @@ def test_a_writer_whose_objects_were_swept_does_not_commit(tmp_path: Path) -> No
         if call.verb == "finish":
             sweep(store, grace_seconds=0)
 
-    with pytest.raises(LeaseLost, match="swept away"):
+    with pytest.raises(MarkLost, match="swept away"):
         seal(HookedStore(store, before=sweep_now))
     assert stored(store) == {}
     sweep(store, grace_seconds=0)

@@ -109,7 +109,7 @@ def test_a_disk_that_fills_at_any_write_of_a_seal_leaves_no_part_of_it(disk: Pat
         if failure is not None:
             assert "bytes" in failure.message
             assert versions(inner) == []
-            # what a full disk let it take away is away: at most a lease and partial files, which are the sweep's
+            # what a full disk let it take away is away: at most a mark and partial files, which are the sweep's
             assert {name[0] for name in stored(inner)} <= {"w"}
             empty(disk)
             sweep(inner, grace_seconds=0)

@@ -60,7 +60,7 @@ def wait_until(happens: Callable[[], bool], process: subprocess.Popen[str]) -> N
 
 
 def has_begun(store: ObjectStore) -> Callable[[], bool]:
-    """Whether a seal has written its lease."""
+    """Whether a seal has written its mark."""
     return lambda: bool(list(store.list("w/")))
 
 

@@ -18,7 +18,7 @@ from strongroom.client.version import open_released
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import DataKey
 from strongroom.terms.errors import AccessDenied, NoSpace, NotFound, StoreUnavailable, StrongroomError
-from strongroom.terms.outer_errors import LeaseLost, OutcomeUnknown, VersionExists
+from strongroom.terms.outer_errors import MarkLost, OutcomeUnknown, VersionExists
 from tests.attacks.versions import (
     ATLAS_1,
     MODEL,
@@ -34,7 +34,7 @@ from tests.faults.hooked import Call, Fault, HookedStore, nothing
 
 Made = TypeVar("Made", Sealed, SealedForDeployment)
 MOST_WRITES = 40
-# A lease, three objects of one, three and one writes (header, segments), a manifest, and the lease taken away.
+# A mark, three objects of one, three and one writes (header, segments), a manifest, and the mark taken away.
 LEAST_WRITES = 15
 
 
@@ -117,7 +117,7 @@ def test_a_seal_for_a_deployment_is_whole_or_absent_whichever_write_fails(store_
 
 
 @pytest.mark.parametrize(
-    "error", [NoSpace("full"), AccessDenied("no"), LeaseLost("gone"), StoreUnavailable("down")], ids=repr
+    "error", [NoSpace("full"), AccessDenied("no"), MarkLost("gone"), StoreUnavailable("down")], ids=repr
 )
 @pytest.mark.parametrize("happens", [False, True], ids=["failed-and-absent", "failed-but-present"])
 def test_no_failure_of_the_manifest_makes_a_version_without_objects(
@@ -186,5 +186,5 @@ def test_a_version_that_exists_is_refused_before_anything_is_written(store_url: 
     writes = Fault(-1, StoreUnavailable(""))
     with pytest.raises(VersionExists, match=str(ATLAS_1)):
         seal(HookedStore(inner, before=writes))
-    assert writes.count == 2  # the lease, and its removal
+    assert writes.count == 2  # the mark, and its removal
     assert opened(inner) == MODEL

@@ -18,7 +18,7 @@ import pytest
 from strongroom.objects import ObjectInfo, ObjectStore, open_store
 from strongroom.objects.local import LocalStore
 from strongroom.terms.errors import BadRequest, NotFound, ObjectTampered, StoreUnavailable
-from strongroom.terms.outer_errors import BadStoreUrl, LeaseLost, VersionExists
+from strongroom.terms.outer_errors import BadStoreUrl, MarkLost, VersionExists
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_a_swept_writer_is_told_so(store: LocalStore) -> None:
     writer = store.create("o/seal/0", size_bytes=1)
     writer.write_at(0, memoryview(b"1"))
     store.delete(store.list_partial())
-    with pytest.raises(LeaseLost, match="`o/seal/0` was swept away"):
+    with pytest.raises(MarkLost, match="`o/seal/0` was swept away"):
         writer.finish()
     assert list(store.root.iterdir()) == []
 

@@ -1,6 +1,6 @@
 """Seal: a folder of model files goes in, a sealed version comes to be in the store.
 
-    find and check sources -> lease -> objects, in parallel -> manifest, if none is there -> done
+    find and check sources -> mark -> objects, in parallel -> manifest, if none is there -> done
 
 ORDER: a version exists only when its manifest does, and the manifest is the last thing written. Whatever ends a
 seal before that leaves nothing that lists or opens; what it could not take away itself is the sweep's.
@@ -20,7 +20,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from strongroom.client.lease import Clock, Lease, boot_seconds
+from strongroom.client.mark import Clock, Mark, boot_seconds
 from strongroom.client.sources import Source, SourceReader, find_sources, read_tensor_index
 from strongroom.client.threads import Buffers, Progress, default_threads, no_progress, run_jobs
 from strongroom.objects import ObjectStore, ObjectWriter
@@ -201,7 +201,7 @@ def _seal(
     _check_space(store, sum(parameters.sealed_bytes(source.size_bytes) for source in found.sources))
     width = threads or default_threads()
     is_committing = False
-    with Lease(store, seal_id, name, now=now) as lease:
+    with Mark(store, seal_id, name, now=now) as mark:
         _check_absent(store, name)
         on_start(sum(source.size_bytes for source in found.sources))
         try:
@@ -225,7 +225,7 @@ def _seal(
             )
             files = tuple(seal.sealed() for seal in seals)
             manifest = seal_manifest(public, files, data_key, random=random)
-            lease.check()
+            mark.check()
             is_committing = True
             _commit(store, name, manifest)
         except BaseException as error:

@@ -1,6 +1,6 @@
 """Sweep: find and remove what killed or failed seals left behind, and never what somebody may still be writing.
 
-A seal's objects go only if no manifest names the seal, and its lease and all its objects have been still for longer
+A seal's objects go only if no manifest names the seal, and its mark and all its objects have been still for longer
 than the grace, by the store's own clock. Every manifest must be readable: one that is not could name anything.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from strongroom.client.catalogue import list_versions
-from strongroom.client.lease import DEFAULT_GRACE_SECONDS
+from strongroom.client.mark import DEFAULT_GRACE_SECONDS
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
 from strongroom.terms.errors import NotFound, StoreUnavailable
@@ -46,14 +46,14 @@ def sweep(
     leftovers = []
     for seal_id, infos in candidates.items():
         if seal_id in kept:
-            # Committed: only its lease, or a partial file that was never part of it, can be left.
+            # Committed: only its mark, or a partial file that was never part of it, can be left.
             infos = [info for info in infos if info.is_partial or info.name.startswith("w/")]
             if not infos:
                 continue
         age = now - max(info.modified_at for info in infos)
         is_still = age >= grace_seconds
         if is_still and remove:
-            # The lease goes last: as long as anything is left, something shows whose it was.
+            # The mark goes last: as long as anything is left, something shows whose it was.
             store.delete(sorted(infos, key=lambda info: info.name.startswith("w/")))
         leftovers.append(
             Leftover(

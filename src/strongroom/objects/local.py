@@ -32,7 +32,7 @@ from strongroom.terms.errors import (
     StoreUnavailable,
     StrongroomError,
 )
-from strongroom.terms.outer_errors import BadStoreUrl, LeaseLost, ObjectSize, VersionExists
+from strongroom.terms.outer_errors import BadStoreUrl, MarkLost, ObjectSize, VersionExists
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a planted FIFO must not hold a reader up. It means nothing for a regular file.
@@ -351,7 +351,7 @@ class LocalWriter:
                 yield
         except NotFound as error:
             self._discard()
-            raise LeaseLost(f"object `{self._name}` was swept away while it was being written") from error
+            raise MarkLost(f"object `{self._name}` was swept away while it was being written") from error
         except BaseException:
             self._discard()
             raise

@@ -52,6 +52,20 @@ class NotTouched(Refused):
     default_hint = "try again, and touch the key when it blinks"
 
 
+class LeaseEnded(Refused):
+    """A version that is open may not be read further: its lease is over, or the keep refuses to renew it."""
+
+    code = "lease-ended"
+    default_hint = "what was read stays yours until then; ask again with `strongroom request`, then open it anew"
+
+
+class AccessPending(Refused):
+    """Access was asked for, and others have to approve it first."""
+
+    code = "access-pending"
+    default_hint = "have it approved with `strongroom approve`, then open again"
+
+
 class VersionExists(Conflict):
     """The version was made by somebody else first."""
 
@@ -66,10 +80,10 @@ class SourceChanged(Conflict):
     default_hint = "wait until nothing writes to it, then seal again"
 
 
-class LeaseLost(Conflict):
+class MarkLost(Conflict):
     """A seal was interrupted for so long that its objects may have been swept."""
 
-    code = "lease-lost"
+    code = "mark-lost"
     default_hint = "seal again; the sweep removes what this attempt left"
 
 
@@ -115,6 +129,13 @@ class BadAnswer(Tampered):
     default_hint = "use nothing of it; find out what stands between this machine and the keep"
 
 
+class GatewayImpostor(Tampered):
+    """A host that is not the gateway that was meant: another certificate, or another authority."""
+
+    code = "gateway-impostor"
+    default_hint = "compare the connection string with whoever gave it to you; nothing was sent there"
+
+
 class NoSecurityKey(Unavailable):
     """No security key is there that can sign for one of these credentials."""
 
@@ -127,6 +148,28 @@ class KeepUnavailable(Unavailable):
 
     code = "keep-unavailable"
     default_hint = "check that the keep runs and that this is its socket, then try again"
+
+
+class KeepBusy(Unavailable):
+    """A gateway with as many questions for its keep as it may have; this one was not passed on."""
+
+    code = "keep-busy"
+    default_hint = "wait a second, or ask another gateway"
+
+
+class LogDoubted(Unavailable):
+    """A gateway whose copy of the log is too old, or that was shown another log than the one it had verified."""
+
+    code = "log-doubted"
+    default_hint = "ask another gateway, or the keep's own socket; its operator finds why in the gateway's own log"
+
+
+class GatewayFault(Unavailable):
+    """Something that a gateway was not made for: a defect."""
+
+    code = "gateway-fault"
+    http_status = 500
+    default_hint = "report it; the gateway's own log says where it happened"
 
 
 class StaleTime(Unavailable):

@@ -51,6 +51,7 @@ from strongroom.client.founding import (
     unseal,
     unseal_key,
 )
+from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, Profile, create_profile
 from strongroom.client.say import enveloped, sign_with_key
 from strongroom.client.say import say as put
@@ -215,7 +216,7 @@ def found_world(folder: Path, *, ago_seconds: int = SPAN_SECONDS) -> World:
     collected = CustodianShares(2, 3)
     shares = {}
     for profile in profiles[:2]:
-        profile.join(deployment, folder / "run" / "keep.socket")
+        profile.join(Place(name=deployment, socket=folder / "run" / "keep.socket"))
         shares[profile.who.subject] = fetch_share(profile, connection)
         collected.add(parse_share(shares[profile.who.subject]))
     journal.close()

@@ -29,6 +29,7 @@ from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
 from strongroom.client.founding import Draft, Plan, PlannedZone, draft_genesis, found, prepare, sign_genesis
 from strongroom.client.names import Detail, new_detail
+from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, Profile, create_profile
 from strongroom.client.released import RELEASED, release_info
 from strongroom.client.requests import approve, proposal_id, request_access
@@ -312,7 +313,7 @@ class World:
         signatures = [sign_genesis(draft, one, one.security_key()) for one in profiles]
         self.deployment = found(Connection(self.socket), draft, signatures)
         for profile in profiles:
-            profile.join(self.deployment, self.socket)
+            profile.join(Place(name=self.deployment, socket=self.socket))
 
     def person(self, name: str) -> str:
         return self.profiles[name].who.subject
@@ -352,7 +353,7 @@ class World:
     def workload(self, name: str, *roles: str) -> Program:
         """Enrol a training job for which Ada answers."""
         profile = create_profile(new_id("workload", os.urandom), self.folder / name)
-        profile.join(self.deployment, self.socket)
+        profile.join(Place(name=self.deployment, socket=self.socket))
         card = make_program_card(profile, name, deployment=self.deployment, random=os.urandom)
         done = ask_for(
             self.session("Ben"),

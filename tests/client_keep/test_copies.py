@@ -177,6 +177,20 @@ def test_copies_are_found_by_model_version_and_holder_in_the_order_of_the_log() 
     assert found(version=house.version, subject=dan) == [everything[0], everything[2]]
 
 
+def test_an_older_directory_leaves_out_what_it_does_not_know() -> None:
+    house = a_house()
+    grant = house.grant()
+    house.release(grant)
+    before = house.directory.copy()
+    house.release(grant)
+    other = house.version_body()
+    house.do("job", other)
+    house.release(house.grant(version=other.version), version=other.version)
+    registry = copies(house)
+    assert [one.index < before.size for one in registry.find(house.directory, at=house.at)] == [True, False, False]
+    assert len(registry.find(before, at=house.at)) == 1
+
+
 def test_an_entry_that_only_speaks_of_a_release_is_no_copy() -> None:
     house, registry = a_house(), Copies()
     registry.take(Entry(at=house.at, kind="refused", data={"kind": "key.released"}).encode())

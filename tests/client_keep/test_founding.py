@@ -27,6 +27,7 @@ from strongroom.client.founding import (
     unseal_key,
     unseal_words,
 )
+from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, create_profile
 from strongroom.sealing.keys import PublicKey
 from strongroom.statements.words import digest_words
@@ -189,7 +190,7 @@ def test_somebody_new_and_a_program_are_enrolled_from_their_cards(world: World, 
     )
     assert world.govern("person.enrol", card.person_enrol(), card.detail).enacted
     assert world.govern("device.enrol", card.device_enrol(world.zone())).enacted
-    profile.join(world.deployment, world.socket)
+    profile.join(Place(name=world.deployment, socket=world.socket))
     world.profiles["Fay"] = profile
     assert world.session("Fay").directory.people[card.person].details == card.detail.digest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from strongroom.client.names import new_detail
+from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, SessionKey, create_profile, open_profile, profile_folder
 from strongroom.client.security_keys.usb import UsbKey
 from strongroom.statements.signing import point_of
@@ -25,11 +27,11 @@ def test_a_profile_is_found_again_with_its_keys(tmp_path: Path) -> None:
     made = create_profile(PERSON, tmp_path / "home", security_key=SOFTWARE)
     made.set_device("device-" + "b2" * 16)
     made.add_credential("credential-" + "c3" * 16, b"raw")
-    made.join(DEPLOYMENT, tmp_path / "socket")
+    made.join(Place(name=DEPLOYMENT, socket=tmp_path / "socket"))
     custodian = made.custodian()
     again = open_profile(tmp_path / "home")
     assert again.who == made.who
-    assert (again.deployment, again.socket) == (DEPLOYMENT, tmp_path / "socket")
+    assert (again.deployment, again.where) == (DEPLOYMENT, str(tmp_path / "socket"))
     assert again.credentials == {b"raw": "credential-" + "c3" * 16}
     assert point_of(again.key()) == point_of(made.key())
     assert again.custodian() == custodian
@@ -94,13 +96,14 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_a_profile_belongs_to_one_deployment(tmp_path: Path) -> None:
     made = create_profile(PERSON, tmp_path / "home")
-    for ask in (lambda: made.deployment, lambda: made.socket):
+    asks: list[Callable[[], str]] = [lambda: made.deployment, lambda: made.where]
+    for ask in asks:
         with pytest.raises(BadRequest):
             ask()
-    made.join(DEPLOYMENT, tmp_path / "one")
-    made.join(DEPLOYMENT, tmp_path / "two")
+    made.join(Place(name=DEPLOYMENT, socket=tmp_path / "one"))
+    made.join(Place(name=DEPLOYMENT, socket=tmp_path / "two"))
     with pytest.raises(BadRequest):
-        made.join("sr1:" + "1f" * 32, tmp_path / "one")
+        made.join(Place(name="sr1:" + "1f" * 32, socket=tmp_path / "one"))
 
 
 def test_a_folder_without_profile_says_what_to_do(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from strongroom.client.connection import Connection
+from strongroom.client.connection import Answer, Connection
 from strongroom.client.replica import Replica
+from strongroom.directory.entries import Entry
+from strongroom.terms.canonical import Json
 from strongroom.terms.errors import LogTampered, NotFound, UnsafePlace
-from strongroom.terms.outer_errors import KeepUnavailable
+from strongroom.terms.outer_errors import BadProof, KeepUnavailable, StaleTime
 from strongroom.tlog.checkpoints import Checkpoint, sign_checkpoint
+from strongroom.tlog.proofs import consistency_proof
+from strongroom.tlog.tree import Tree, leaf_hash
 from tests.client_keep.logs import Clock, Keeper, Reply, Request, World, served
 
 
@@ -125,18 +130,101 @@ def test_a_failed_sync_leaves_the_copy_as_it_was(world: World, tmp_path: Path) -
     assert ours.directory.encode() == world.keeper.directory.encode()
 
 
-def test_an_old_checkpoint_is_warned_of(world: World, tmp_path: Path) -> None:
-    warnings: list[str] = []
-    ours = replica(world, tmp_path / "copy", warnings)
+def test_an_old_time_stops_whoever_is_shown_it(world: World, tmp_path: Path) -> None:
+    ours = replica(world, tmp_path / "copy")
     made = world.clock.at
     world.keeper.lie = lambda request, answer: {**answer, "checkpoint": world.keeper.note(at=made).decode()}
     world.clock.at = made + 60
     ours.sync(Connection(world.socket))
-    assert warnings == []
     world.clock.at = made + 61
+    with pytest.raises(StaleTime, match="61 s old"):
+        ours.sync(Connection(world.socket))
+
+
+def more_entries(world: World, count: int) -> None:
+    for number in range(count):
+        data: Json = {"by": "person-" + "0" * 32, "count": number + 1}
+        world.keeper.append(Entry(at=world.clock.at, kind="refusals.counted", data=data))
+
+
+def fork(world: World) -> None:
+    """The keep's last entry was another one, and one more has come."""
+    leaves = world.keeper.leaves
+    world.keeper.leaves, world.keeper.tree = [], Tree()
+    for leaf in leaves[:-1]:
+        world.keeper.leaves.append(leaf)
+        world.keeper.tree.append(leaf_hash(leaf))
+    more_entries(world, 2)
+
+
+@dataclass
+class Proving:
+    """A gateway, as far as a client needs one: the keep's answers, with a proof of consistency beside them."""
+
+    connection: Connection
+    world: World
+    proof: tuple[bytes, ...] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        return self.connection.where
+
+    def within(self, seconds: float) -> Proving:
+        return self
+
+    def ask(self, what: str, /, *, since: int | None = None, **fields: Json) -> Answer:
+        self.asked.append(what)
+        answer = self.connection.ask(what, since=None, **fields)
+        if since is None:
+            return answer
+        tree = self.world.keeper.tree
+        proof = consistency_proof(tree, since, tree.size) if self.proof is None else self.proof
+        return replace(answer, consistency=proof)
+
+
+def test_a_checkpoint_may_be_ahead_of_the_entries_by_a_proof_and_is_remembered(world: World, tmp_path: Path) -> None:
+    gateway = Proving(Connection(world.socket), world)
+    ours = replica(world, tmp_path / "copy")
+    ours.sync(gateway)
+    before, gateway.asked = ours.directory.size, []
+    more_entries(world, 5)
+    seen = ours.follow(gateway.ask("status", since=ours.seen_size), gateway)
+    assert gateway.asked == ["status"]
+    assert (seen.size, ours.seen_size, ours.directory.size) == (before + 5, before + 5, before)
+    # The next start knows it still; a log that is shorter than what was seen, or forked below it, is refused.
+    again = replica(world, tmp_path / "copy")
+    assert (again.seen_size, again.directory.size) == (before + 5, before)
+    again.sync(gateway)
+    assert again.directory.size == before + 5
+    assert replica(world, tmp_path / "copy").directory.encode() == world.keeper.directory.encode()
+
+
+def test_a_proof_of_something_else_moves_no_checkpoint(world: World, tmp_path: Path) -> None:
+    ours = replica(world, tmp_path / "copy")
     ours.sync(Connection(world.socket))
-    assert len(warnings) == 1
-    assert "61 s old" in warnings[0]
+    seen = ours.seen_size
+    more_entries(world, 3)
+    for proof in ((), (b"\1" * 32,), tuple(b"\2" * 32 for _ in range(4))):
+        gateway = Proving(Connection(world.socket), world, proof)
+        with pytest.raises(BadProof):
+            ours.follow(gateway.ask("status", since=seen), gateway)
+        assert ours.seen_size == seen
+
+
+def test_whoever_was_ahead_is_not_led_back_nor_onto_a_fork(world: World, tmp_path: Path) -> None:
+    gateway = Proving(Connection(world.socket), world)
+    ours = replica(world, tmp_path / "copy")
+    ours.sync(gateway)
+    old_note = world.keeper.note()
+    more_entries(world, 2)
+    ours.follow(gateway.ask("status", since=ours.seen_size), gateway)
+    again = replica(world, tmp_path / "copy")
+    with pytest.raises(LogTampered, match="entries and had"):
+        again.follow(Answer(ok={}, checkpoint=old_note), gateway)
+    fork(world)
+    with pytest.raises(LogTampered, match=r"fork|edited"):
+        again.sync(gateway)
 
 
 def test_a_sealed_keep_tells_no_time_and_that_is_no_alarm(world: World, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from strongroom.acts.role_give import RoleGive
 from strongroom.acts.role_take import RoleTake
 from strongroom.client.cards import credential_add, make_credential, make_program_card
 from strongroom.client.names import NOT_PROVEN, Names, new_detail
+from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, create_profile
 from strongroom.client.requests import (
     approve,
@@ -104,7 +105,7 @@ def test_a_session_lasts_an_hour_at_most(world: World, hours: float) -> None:
 def test_a_refused_login_leaves_no_key(world: World, tmp_path: Path) -> None:
     profile = world.profiles["Ada"]
     stranger = create_profile(new_id("person", os.urandom), tmp_path / "stranger", security_key=SOFTWARE)
-    stranger.join(world.deployment, world.socket)
+    stranger.join(Place(name=world.deployment, socket=world.socket))
     with pytest.raises(BadRequest):
         login(stranger, world.connect("Ada"), profile.security_key(), clock=world.clock)
     world.clock.at += 100
@@ -306,7 +307,7 @@ def test_another_session_is_ended_by_a_responder(world: World) -> None:
 
 def test_an_attester_says_something_and_is_no_longer_believed_once_revoked(world: World, tmp_path: Path) -> None:
     profile = create_profile(new_id("attester", os.urandom), tmp_path / "lms")
-    profile.join(world.deployment, world.socket)
+    profile.join(Place(name=world.deployment, socket=world.socket))
     card = make_program_card(profile, "learning", deployment=world.deployment, random=os.urandom)
     world.govern("attester.enrol", card.attester_enrol(kinds=["training"], longest_seconds=86400), card.detail)
     attester = Program(profile=profile, deployment=connect(profile, clock=world.clock), clock=world.clock)

@@ -11,6 +11,7 @@ from typing import Any
 
 from strongroom.client.connection import Connection
 from strongroom.client.founding import fetch_share, found, sign_genesis, unseal, unseal_key
+from strongroom.client.place import Place
 from strongroom.directory.state import Directory
 from strongroom.journal.sqlite import SqliteJournal, create_journal, open_journal
 from strongroom.keep.__main__ import log_key_of
@@ -66,7 +67,7 @@ def founded_keep(folder: Path) -> Iterator[World]:
         signatures = [sign_genesis(draft, one, one.security_key()) for one in profiles]
         world.deployment = found(Connection(socket), draft, signatures)
         for profile in profiles:
-            profile.join(world.deployment, socket)
+            profile.join(Place(name=world.deployment, socket=socket))
         yield world
     keeper.stop()
 

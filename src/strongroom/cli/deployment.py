@@ -11,9 +11,9 @@ import click
 
 from strongroom.cli import here
 from strongroom.cli.files import read_file, write_file
-from strongroom.cli.here import Place
 from strongroom.cli.options import PathText, json_option, output_option, socket_option, yes_option
 from strongroom.cli.output import moment, note, show
+from strongroom.client.place import Place, parse_place
 from strongroom.terms.errors import BadRequest, KeepSealed, OutputExists
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ USB, SOFTWARE = "usb", "software"
 
 
 def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Place | None:
-    return None if value is None else here.parse_place(value)
+    return None if value is None else parse_place(value)
 
 
 @click.group("deployment")
@@ -88,6 +88,7 @@ def card(
     """
     from strongroom.cli.plans import TRIAL_RP_ID
     from strongroom.client.cards import make_card, make_program_card
+    from strongroom.client.session import join
 
     if sum((rp_id is not None, trial, place is not None)) != 1:
         raise click.UsageError("give one of `--rp-id`, `--trial` and `--deployment`")
@@ -97,12 +98,12 @@ def card(
         if person is not None or new_key:
             raise click.UsageError("a program has neither a person's device nor a security key")
         own = _own_profile(f"{kind}-", security_key)
-        _join(own, _given(place))
+        join(own, _given(place))
         made: Any = make_program_card(own, name, deployment=own.deployment, random=os.urandom)
         subject = made.program
     else:
         own = _own_profile(person or here.PERSON, security_key)
-        directory = None if place is None else _join(own, place)
+        directory = None if place is None else join(own, place).directory
         if person is not None and not new_key:
             made = _device_card(own, name, _given(directory))
         else:
@@ -205,14 +206,16 @@ def found(draft_file: Path, signatures: tuple[Path, ...], socket: Path) -> None:
 
 
 @group.command()
-@click.argument("place", callback=lambda context, parameter, value: here.parse_place(value), metavar="SOCKET#sr1:…")
+@click.argument("place", callback=lambda context, parameter, value: parse_place(value), metavar="https://…#sr1:…")
 @json_option
 def connect(place: Place) -> None:
     """Have this profile belong to a deployment, by the name that somebody you trust gave you."""
+    from strongroom.client.session import join
+
     own = here.profile()
-    directory = _join(own, place)
+    directory = join(own, place).directory
     note(f"connected: {directory.size} entries verified, the first is the founding that has this name")
-    show({"deployment": own.deployment, "socket": str(own.socket), "size": directory.size}, [own.deployment])
+    show({"deployment": own.deployment, "where": own.where, "size": directory.size}, [own.deployment])
 
 
 @group.command()
@@ -223,9 +226,10 @@ def status(socket: Path | None) -> None:
     from strongroom.client.connection import Connection
     from strongroom.client.founding import unseal_key, unseal_words
     from strongroom.client.session import connect as connect_to
+    from strongroom.client.session import connection_of
 
     own = None if socket is not None else here.profile()
-    connection = Connection(own.socket if own is not None else _given(socket))
+    connection = connection_of(own) if own is not None else Connection(_given(socket))
     said = connection.ask("status").ok
     words = unseal_words(unseal_key(connection))
     shares = said.get("shares")
@@ -267,19 +271,6 @@ def _own_profile(subject: str, security_key: str) -> Profile:
         if not is_same or own.who.credentials or own.who.device is not None:
             raise
         return own
-
-
-def _join(own: Profile, place: Place) -> Directory:
-    """Fetch and verify the deployment's log, then have the profile belong to it."""
-    from strongroom.client.connection import Connection
-    from strongroom.client.deployment import Deployment
-    from strongroom.client.replica import Replica
-
-    if own.who.deployment not in {None, place.name}:
-        own.join(place.name, place.socket)  # refuses
-    directory = Deployment(Connection(place.socket), Replica(own.log, place.name)).sync()
-    own.join(place.name, place.socket)
-    return directory
 
 
 def _device_card(own: Profile, name: str, directory: Directory) -> Card:

@@ -155,7 +155,9 @@ def profile_findings() -> Iterator[Finding]:
 def _deployment_findings(own: Profile) -> Iterator[Finding]:
     from strongroom.client.session import connect
 
-    yield from _place_findings("socket", own.socket.parent, "whoever can replace the socket can stand in for the keep")
+    if own.who.socket is not None:
+        folder = Path(own.who.socket).parent
+        yield from _place_findings("socket", folder, "whoever can replace the socket can stand in for the keep")
     try:
         deployment = connect(own)
     except StrongroomError as error:

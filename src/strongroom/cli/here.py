@@ -25,29 +25,6 @@ if TYPE_CHECKING:
 PERSON = "person-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A deployment's name, as it came out of band, and the socket of its keep or of a relay."""
-
-    socket: Path
-    name: str
-
-
-def parse_place(text: str) -> Place:
-    """Return the place that `SOCKET#sr1:…` names.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    from strongroom.sealing.places import check_deployment
-
-    socket, mark, name = text.rpartition("#")
-    if not mark or not socket:
-        raise BadRequest(f"`{text[:200]}` names no keep", hint="write it as `/run/keep/socket#sr1:…`")
-    check_deployment(name)
-    return Place(socket=Path(socket).absolute(), name=name)
-
-
 def home() -> Path | None:
     """Return the folder that `--home` names; none leaves it to the environment."""
     found: Path | None = click.get_current_context().find_root().params.get("home")

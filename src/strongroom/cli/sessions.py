@@ -88,11 +88,11 @@ def fetch() -> None:
 
     Without it you cannot help to unseal the keep after its next start. It is never shown.
     """
-    from strongroom.client.connection import Connection
     from strongroom.client.founding import fetch_share
+    from strongroom.client.session import connection_of
 
     own = here.person()
-    fetch_share(own, Connection(own.socket))
+    fetch_share(own, connection_of(own))
     note("keep a copy of your profile where a fire cannot reach both")
     show({"profile": str(own.path)}, [f"your share is in {own.path}, wrapped"])
 
@@ -108,12 +108,12 @@ def unseal(share_file: Path | None, yes: str | None) -> None:
 
     The words name the key that the keep made at this start: who shows you others would get your share.
     """
-    from strongroom.client.connection import Connection
     from strongroom.client.founding import fetch_share, unseal_key, unseal_words
     from strongroom.client.founding import unseal as give_share
+    from strongroom.client.session import connection_of
 
     own = here.person()
-    connection = Connection(own.socket)
+    connection = connection_of(own)
     if share_file is not None:
         words = " ".join(read_text(share_file).split())
     elif own.share() is not None:

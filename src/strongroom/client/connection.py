@@ -136,7 +136,7 @@ def parse_answer(value: Json) -> Answer:
         case {"ok": dict(ok), **rest} if not rest:
             return Answer(ok=ok, checkpoint=None)
         case {"error": dict(told)}:
-            raise_refusal(told)
+            return raise_refusal(told)
         case _:
             raise KeepUnavailable("what answers is no keep: neither a result nor an error")
 

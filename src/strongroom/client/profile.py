@@ -1,6 +1,7 @@
 """Profile: who this client is, in one folder for its owner alone.
 
-    profile.json        deployment, socket, identifier, credentials, device, kind of security key
+    profile.json        deployment, gateway or socket, identifier, credentials, device, kind of security key
+    ca.pem              the certificate of the gateway's own authority, where it has one
     key.pem             the device's own key, or the workload's or attester's: P-256
     security-key.json   the software security key, where there is no real one
     custodian.key       the identity that shares of the root key travel to
@@ -29,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from strongroom.client.identity import create_identity, read_identity
 from strongroom.client.names import Detail
+from strongroom.client.place import Place
 from strongroom.client.private_folder import PrivateFolder
 from strongroom.client.security_keys.port import SecurityKey
 from strongroom.client.security_keys.software import SoftwareKey
@@ -50,7 +52,7 @@ from strongroom.terms.records import (
 HOME, DEFAULT_HOME = "STRONGROOM_HOME", "~/.strongroom"
 USB, SOFTWARE = "usb", "software"
 _PROFILE, _KEY, _SOFTWARE_KEY, _CUSTODIAN = "profile.json", "key.pem", "security-key.json", "custodian.key"
-_SESSION, _NAMES, _LOG, _SHARE = "session.json", "names.json", "log", "share"
+_SESSION, _NAMES, _LOG, _SHARE, _CA = "session.json", "names.json", "log", "share", "ca.pem"
 _FORMAT = "strongroom/profile/1"
 
 
@@ -64,7 +66,7 @@ class KnownCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
-    """What `profile.json` says. `deployment` and `socket` come with `join`; a workload has no device or credentials."""
+    """What `profile.json` says. `deployment`, and `socket` or `url`, come with `join`; a workload has no device."""
 
     subject: Annotated[str, Matches("(?:person|workload|attester)-[0-9a-f]{32}", "a person, workload or attester")]
     credentials: tuple[KnownCredential, ...] = ()
@@ -72,6 +74,7 @@ class Who:
     device: DeviceId | None = None
     deployment: DeploymentName | None = None
     socket: Annotated[str, Matches("/[^\x00]{1,4000}", "an absolute path")] | None = None
+    url: Annotated[str, Matches("https://[!-~]{1,300}", "the URL of a gateway")] | None = None
     format: Annotated[str, Matches(_FORMAT, f"`{_FORMAT}`")] = _FORMAT
 
 
@@ -112,15 +115,24 @@ class Profile:
             BadRequest: it belongs to none yet.
         """
         if self.who.deployment is None:
-            raise BadRequest("this profile belongs to no deployment", hint="join one: `strongroom deployment connect`")
+            raise BadRequest("this profile belongs to no deployment", hint="join one: `strongroom connect`")
         return self.who.deployment
 
     @property
-    def socket(self) -> Path:
-        """The keep's socket, or a relay's; errors as for `deployment`."""
-        if self.who.socket is None:
-            raise BadRequest("this profile knows no keep yet", hint="join one: `strongroom deployment connect`")
-        return Path(self.who.socket)
+    def where(self) -> str:
+        """The gateway's URL or the keep's socket.
+
+        Raises:
+            BadRequest: it knows neither yet.
+        """
+        if (found := self.who.url or self.who.socket) is None:
+            raise BadRequest("this profile knows no deployment yet", hint="join one: `strongroom connect`")
+        return found
+
+    @property
+    def ca(self) -> bytes | None:
+        """The certificate (PEM) of the gateway's own authority; none where it has one that the system trusts."""
+        return self._folder.read(_CA)
 
     @property
     def credentials(self) -> Mapping[bytes, str]:
@@ -132,17 +144,24 @@ class Profile:
         """Where the copy of the log goes."""
         return self._folder.path / _LOG
 
-    def join(self, deployment: str, socket: Path) -> None:
-        """Remember the deployment, by the name that came out of band, and the socket.
+    def join(self, place: Place, ca: bytes | None = None) -> None:
+        """Remember the deployment, by the name that came out of band, and where it is; `ca` as `self.ca`.
 
         Raises:
             BadRequest: the profile belongs to another deployment.
         """
-        if self.who.deployment not in {None, deployment}:
+        if self.who.deployment not in {None, place.name}:
             raise BadRequest(
                 "this profile belongs to another deployment", hint=f"use another folder: set `{HOME}` to a new one"
             )
-        self._change(replace(self.who, deployment=deployment, socket=str(socket.absolute())))
+        # ORDER: never a moment at which the URL is there and the certificate that it takes is another's.
+        self._change(replace(self.who, deployment=place.name, socket=None, url=None))
+        if ca is None:
+            self._folder.remove(_CA)
+        else:
+            self._folder.replace(_CA, ca)
+        socket = None if place.socket is None else str(place.socket)
+        self._change(replace(self.who, socket=socket, url=place.url))
 
     def add_credential(self, credential: str, raw_id: bytes) -> None:
         """Remember one more credential of this person."""

@@ -14,8 +14,8 @@ A new checkpoint is taken only like this:
 5. the entries that are new are fetched, the root of all of them is the one that was signed, and the tree still has the
    roots that the last checkpoint had, and the one ahead of it.
 
-Every leaf that is here is then in the signed tree: what is read here needs no further proof. The files are a cache that proves
-itself again at each start: a torn tail is cut off, and a copy that was changed is fetched anew.
+Every leaf that is here is then in the signed tree: what is read here needs no further proof. The files are a cache that
+proves itself again at each start: a torn tail is cut off, and a copy that was changed is fetched anew.
 """
 
 from __future__ import annotations

@@ -164,6 +164,14 @@ class LogDoubted(Unavailable):
     default_hint = "ask another gateway, or the keep's own socket; its operator finds why in the gateway's own log"
 
 
+class TooManyStreams(Unavailable):
+    """No stream more for this subject, or for anybody."""
+
+    code = "too-many-streams"
+    http_status = 429
+    default_hint = "close a stream that you have open, or try again in a while"
+
+
 class GatewayFault(Unavailable):
     """Something that a gateway was not made for: a defect."""
 

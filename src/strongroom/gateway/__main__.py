@@ -1,0 +1,142 @@
+"""The gateway's process: `python -m strongroom.gateway --deployment sr1:… --keep SOCKET --folder DIR …`.
+
+Says where it listens on standard error, and why it ends. It holds no key but that of its TLS certificate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from strongroom.client.private_folder import PrivateFolder
+from strongroom.gateway.app import make_app
+from strongroom.gateway.gateway import Gateway, make_gateway
+from strongroom.gateway.metrics import CONTENT_TYPE
+from strongroom.gateway.serving import Listener
+from strongroom.gateway.settings import GatewaySettings, Limits
+from strongroom.gateway.tls import ca_digest, credentials, server_context
+from strongroom.terms.errors import BadRequest, StrongroomError
+
+
+def main() -> None:
+    """Run until a signal says to stop."""
+    logging.basicConfig(stream=sys.stderr, format="gateway: %(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        uvloop.run(serve(settings_of(sys.argv[1:])))
+    except StrongroomError as error:
+        sys.stderr.write(f"gateway: {error.family.lower()}: {error.message}\n  hint: {error.hint}\n")
+        sys.exit(error.exit_code)
+
+
+def settings_of(arguments: list[str]) -> GatewaySettings:
+    """Return the settings that the command line gives; it ends the process if they are none."""
+    parser = argparse.ArgumentParser(prog="strongroom-gateway", description="The HTTPS API in front of a keep.")
+    parser.add_argument("--deployment", required=True, metavar="sr1:…", help="the deployment's name")
+    parser.add_argument("--era", type=int, default=1)
+    parser.add_argument("--keep", type=Path, required=True, metavar="SOCKET", help="the keep's socket, or a relay's")
+    parser.add_argument("--folder", type=Path, required=True, help="its copy of the log and its certificates")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    parser.add_argument("--port", type=int, default=8443, help="0 takes a free one")
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="your own certificate chain, with `--key`")
+    parser.add_argument("--key", type=Path, metavar="PEM")
+    parser.add_argument(
+        "--ca", type=Path, metavar="PEM", help="the CA that clients are to trust, if it is a private one"
+    )
+    parser.add_argument("--name", dest="names", action="append", default=[], help="a name for its own certificate")
+    parser.add_argument("--store", metavar="URL", help="the object store")
+    parser.add_argument("--metrics-port", type=int, help="a loopback port for /metrics; 0 takes a free one")
+    parser.add_argument(
+        "--limit", dest="limits", action="append", default=[], metavar="NAME=NUMBER", help="as `idle_seconds=120`"
+    )
+    given = vars(parser.parse_args(arguments))
+    return GatewaySettings(**{**given, "names": tuple(given["names"]), "limits": limits_of(given["limits"])})
+
+
+def limits_of(texts: list[str]) -> Limits:
+    """Return the limits, of which `texts`, as `idle_seconds=60`, change some.
+
+    Raises:
+        BadRequest: there is no such limit, or it is not a number above zero.
+    """
+    limits = Limits()
+    known: dict[str, type[Any]] = {field.name: type(getattr(limits, field.name)) for field in fields(Limits)}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            value = known[name](number)
+        except (KeyError, ValueError) as error:
+            raise BadRequest(f"`{text}` is no limit", hint=f"limits are {', '.join(known)}") from error
+        if not value > 0:
+            raise BadRequest(f"`{text}` is no limit", hint="a limit is above zero")
+        limits = replace(limits, **{name: value})
+    return limits
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        StrongroomError: it cannot begin.
+    """
+    PrivateFolder(settings.folder)
+    given = credentials(settings, at=time.time())
+    context = server_context(given)
+    gateway = make_gateway(settings, ca_pem=given.ca_pem)
+    door = _listen(settings.host, settings.port)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    listeners = [Listener(make_app(gateway), door, context, settings.limits)]
+    where = f"https://{_address(door)}"
+    ca = f"; ca: {ca_digest(given.ca_pem)}" if given.ca_pem is not None else ""
+    if settings.metrics_port is not None:
+        counts = _listen("127.0.0.1", settings.metrics_port)
+        listeners.append(Listener(_metrics_app(gateway), counts, None, settings.limits))
+        ca += f"; metrics: http://{_address(counts)}/metrics"
+    sys.stderr.write(f"gateway: listening on {where}{ca}\n")
+    sys.stderr.flush()
+    tasks = [asyncio.create_task(gateway.fold.run()), *(asyncio.create_task(one.run()) for one in listeners)]
+    await stop.wait()
+    gateway.stopping.set()
+    for task in tasks:
+        task.cancel()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise BadRequest(f"`{host}` port {port} cannot be listened at: {error.strerror or error}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _metrics_app(gateway: Gateway) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_there = scope["type"] == "http" and scope["path"] == "/metrics"
+        body = gateway.metrics.text() if is_there else b""
+        await Response(body, 200 if is_there else 404, media_type=CONTENT_TYPE)(scope, receive, send)
+
+    return app
+
+
+if __name__ == "__main__":
+    main()

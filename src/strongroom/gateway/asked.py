@@ -1,0 +1,113 @@
+"""Asked: what a request says, read strictly. What is not in its one form is refused before anything looks at it.
+
+A query is names and values of letters, digits and `._~:-`, each name once: nothing that is asked here needs more, and
+no escape can make two targets of one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from starlette.requests import ClientDisconnect, Request
+
+from strongroom.terms import canonical
+from strongroom.terms.canonical import LARGEST_INTEGER, Json
+from strongroom.terms.errors import BadRequest
+
+MOST_BODY_BYTES = 1 << 20
+HEADER = "strongroom-statement"
+_PAIR = re.compile(r"([a-z][a-z0-9_-]{0,31})=([A-Za-z0-9._~:-]{1,512})\Z")
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
+_JSON = "application/json"
+
+
+def target_of(request: Request) -> str:
+    """Return the request's target, path and query, as it was sent."""
+    path = request.scope["raw_path"].decode("ascii")
+    query = request.scope["query_string"].decode("ascii", "backslashreplace")
+    return f"{path}?{query}" if query else path
+
+
+def parse_query(request: Request, known: Collection[str] = ()) -> dict[str, str]:
+    """Return the parameters of the query, of which only those in `known` may be there, each once.
+
+    Raises:
+        BadRequest: anything else is there, or is written in another way.
+    """
+    found: dict[str, str] = {}
+    text = request.scope["query_string"].decode("ascii", "backslashreplace")
+    for pair in text.split("&") if text else ():
+        if not (match := _PAIR.match(pair)) or match[1] not in known:
+            allowed = ", ".join(f"`{name}`" for name in sorted(known)) or "none"
+            raise BadRequest(f"`{pair[:80]}` cannot be asked here", hint=f"parameters here: {allowed}")
+        if match[1] in found:
+            raise BadRequest(f"`{match[1]}` is there twice", hint="give each parameter once")
+        found[match[1]] = match[2]
+    return found
+
+
+def number_in(
+    query: Mapping[str, str], name: str, *, least: int = 0, most: int = LARGEST_INTEGER, default: int | None = None
+) -> int:
+    """Return the number that the query gives for `name`.
+
+    Raises:
+        BadRequest: it is none from `least` to `most`, or is missing and has no default.
+    """
+    if (text := query.get(name)) is None and default is not None:
+        return default
+    return parse_number(text or "", name, least=least, most=most)
+
+
+def parse_number(text: str, name: str, *, least: int = 0, most: int = LARGEST_INTEGER) -> int:
+    """Return the number that `text` is, in digits alone; errors as for `number_in`."""
+    if not _NUMBER.match(text) or not least <= int(text) <= most:
+        raise BadRequest(f"`{name}` is not a number from {least} to {most}", hint="digits, without a leading zero")
+    return int(text)
+
+
+async def body_of(request: Request, *, most_bytes: int = MOST_BODY_BYTES) -> bytes:
+    """Return the request's body; later the same again.
+
+    Raises:
+        BadRequest: it is longer than `most_bytes`, or ended early.
+    """
+    held: bytes | None = request.scope.get("strongroom.body")
+    if held is None:
+        held = request.scope["strongroom.body"] = await _read(request, most_bytes)
+    return held
+
+
+async def json_of(request: Request) -> dict[str, Json]:
+    """Return the object that the body is, in canonical JSON.
+
+    Raises:
+        BadRequest, NotCanonical: it is none, or is said to be something else.
+    """
+    if (said := request.headers.get("content-type")) != _JSON:
+        raise BadRequest(f"a body of type `{(said or '')[:80]}`", hint=f"send canonical JSON as `{_JSON}`")
+    value = canonical.parse(await body_of(request))
+    if not isinstance(value, dict):
+        raise BadRequest("the body is not an object")
+    return value
+
+
+def check_fields(value: Mapping[str, Json], *needed: str, optional: Collection[str] = ()) -> None:
+    """Refuse an object that lacks one of the fields `needed`, or has one that is unknown."""
+    if missing := set(needed) - value.keys():
+        raise BadRequest(f"the body has no `{min(missing)}`")
+    if unknown := value.keys() - {*needed, *optional}:
+        raise BadRequest(f"the body has an unknown field `{min(unknown)[:80]}`")
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
+    held = bytearray()
+    try:
+        async for chunk in request.stream():
+            held += chunk
+            if len(held) > most_bytes:
+                raise BadRequest(f"a body of more than {most_bytes} bytes", hint="send less at a time")
+    except ClientDisconnect:
+        raise BadRequest("the body ended early") from None
+    return bytes(held)

@@ -102,17 +102,27 @@ class Copies:
     ) -> list[Copy]:
         """Return the copies of a model, of a version, of a subject, or all, as they stand at the time `at`; by entry.
 
-        `directory` is that of the same log, no shorter than what was taken.
+        `directory` is that of the same log; entries that it has not are left out.
         """
         taken = [
             one
             for name, holders in self._taken.items()
-            if version in {None, name} and model in {None, directory.versions[name].model}
+            if version in {None, name} and name in directory.versions
+            if model in {None, directory.versions[name].model}
             for holder, copies in holders.items()
             if subject in {None, holder}
             for one in copies
+            if one.index < directory.size
         ]
         return [_copy(directory, one, at) for one in sorted(taken, key=lambda one: one.index)]
+
+    def live(self, directory: Directory, *, at: int, version: str, subject: str, device: str | None) -> Copy | None:
+        """Return the newest copy of `version` that is live, of `subject` on `device`; see `find`."""
+        for taken in reversed(self._taken.get(version, {}).get(subject, [])):
+            if taken.device == device and taken.index < directory.size and at <= taken.expires_at:
+                if (found := _copy(directory, taken, at)).state == LIVE:
+                    return found
+        return None
 
 
 def copies_of(replica: Replica, *, at: int, model: str | None = None, version: str | None = None) -> list[Copy]:

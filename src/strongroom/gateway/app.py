@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from strongroom.gateway import entries, passing
+from strongroom.gateway import entries, openapi, passing, streams, views
 from strongroom.gateway.asked import parse_query
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.problems import HANDLERS, HEADERS, NO_STORE, json_answer, problem
@@ -29,7 +29,8 @@ _log = logging.getLogger("strongroom.gateway")
 
 def make_app(gateway: Gateway) -> Starlette:
     """Return the application that serves `gateway`."""
-    routes = [*_own(gateway), *passing.routes(gateway), *entries.routes(gateway)]
+    rooms = (passing, entries, streams, views, openapi)
+    routes = [*_own(gateway), *(route for room in rooms for route in room.routes(gateway))]
     paths = {route.endpoint: route.path for route in routes}
     app = Starlette(
         routes=routes,

@@ -56,6 +56,40 @@ class _Kept:
     used_at: float
 
 
+class _Pool:
+    """Connections that wait for their next question. They close with the last that could ask over them."""
+
+    def __init__(self) -> None:
+        self._kept: list[_Kept] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> _Kept | None:
+        oldest = time.monotonic() - IDLE_SECONDS
+        with self._lock:
+            while self._kept:
+                kept = self._kept.pop()
+                if kept.used_at >= oldest:
+                    return kept
+                kept.socket.close()
+        return None
+
+    def put_back(self, kept: _Kept) -> None:
+        kept.used_at = time.monotonic()
+        with self._lock:
+            if len(self._kept) < MOST_KEPT and kept.protocol.our_state is kept.protocol.their_state is h11.DONE:
+                self._kept.append(kept)
+                return
+        kept.socket.close()
+
+    def close(self) -> None:
+        with self._lock:
+            while self._kept:
+                self._kept.pop().socket.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class HttpsConnection:
     """The gateway at `url`, whose certificate `context` verifies. `looker` signs reads; without it only open ones work.
 
@@ -70,7 +104,7 @@ class HttpsConnection:
         looker: Looker | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         deadline: float = math.inf,
-        pool: list[_Kept] | None = None,
+        pool: _Pool | None = None,
     ) -> None:
         self.url, self.context, self.timeout_seconds = url, context, timeout_seconds
         self._looker, self._deadline = looker, deadline
@@ -79,8 +113,7 @@ class HttpsConnection:
             raise BadRequest(f"`{url[:200]}` is no gateway", hint="write it as `https://host:port`")
         self._host, self._port = parts.hostname, parts.port or 443
         self._netloc = parts.netloc.rpartition("@")[2]
-        self._pool: list[_Kept] = [] if pool is None else pool
-        self._lock = threading.Lock()
+        self._pool = _Pool() if pool is None else pool
 
     @property
     def where(self) -> str:
@@ -95,6 +128,7 @@ class HttpsConnection:
             looker=self._looker,
             timeout_seconds=self.timeout_seconds,
             deadline=time.monotonic() + seconds,
+            pool=self._pool,
         )
 
     # --- what the keep is asked ----------------------------------------------------------------
@@ -230,7 +264,7 @@ class HttpsConnection:
         self, method: str, target: str, headers: list[tuple[str, str]], body: bytes, deadline: float
     ) -> Response:
         request = h11.Request(method=method, target=target, headers=headers)
-        while (kept := self._take()) is not None:
+        while (kept := self._pool.take()) is not None:
             try:
                 kept.protocol.start_next_cycle()
                 return self._converse(kept, request, body, deadline)
@@ -291,37 +325,14 @@ class HttpsConnection:
                     if len(received) > LARGEST_ANSWER_BYTES:
                         raise KeepUnavailable(f"the gateway at `{self.url}` answers without end")
                 case h11.EndOfMessage():
-                    self._put_back(kept)
+                    self._pool.put_back(kept)
                     return Response(status=status, headers=headers, body=bytes(received))
                 case _:
                     continue
 
-    def _take(self) -> _Kept | None:
-        oldest = time.monotonic() - IDLE_SECONDS
-        with self._lock:
-            while self._pool:
-                kept = self._pool.pop()
-                if kept.used_at >= oldest:
-                    return kept
-                kept.socket.close()
-        return None
-
-    def _put_back(self, kept: _Kept) -> None:
-        kept.used_at = time.monotonic()
-        if kept.protocol.our_state is not h11.DONE or kept.protocol.their_state is not h11.DONE:
-            kept.socket.close()
-            return
-        with self._lock:
-            if len(self._pool) < MOST_KEPT:
-                self._pool.append(kept)
-                return
-        kept.socket.close()
-
     def close(self) -> None:
         """Close the connections that are kept."""
-        with self._lock:
-            while self._pool:
-                self._pool.pop().socket.close()
+        self._pool.close()
 
 
 class _Closed(Exception):

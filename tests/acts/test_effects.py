@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strongroom.acts.acceptance_change import AcceptanceChange
+from strongroom.acts.alias_set import AliasSet
 from strongroom.acts.approve import Approve
 from strongroom.acts.attester_enrol import AttesterEnrol
 from strongroom.acts.attester_revoke import AttesterRevoke
@@ -157,6 +158,12 @@ def version_register(h: House) -> tuple[Do, Expected]:
         f"seals/{body.seal_id}": body.version,
         f"models/{h.model}": {"versions": 2},
     }
+
+
+def alias_set(h: House) -> tuple[Do, Expected]:
+    h.govern(RoleGive(subject=h.person("Eve"), role="writer", team="core"))
+    body = AliasSet(alias=h.new("alias"), details=text("prod"), model=h.model, version=h.version)
+    return lambda: h.do("Eve", body), {f"aliases/{body.alias}": record_json(body)}
 
 
 def fact_attest(h: House) -> tuple[Do, Expected]:
@@ -360,6 +367,7 @@ CASES: tuple[Case, ...] = (
     release,
     read,
     version_register,
+    alias_set,
     fact_attest,
     freeze,
     thaw,
@@ -404,7 +412,7 @@ def test_an_act_changes_exactly_this(house: House, case: Case) -> None:
 
 def test_every_act_has_its_good_case() -> None:
     assert {case.__name__.replace("_", ".") for case in CASES} == set(schema().rows)
-    assert len(CASES) == 34
+    assert len(CASES) == 35
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)

@@ -63,7 +63,7 @@ def test_the_touch_of_what_comes_again_may_be_older_than_the_newest(house: House
 
 
 @pytest.mark.parametrize(
-    ("act", "seconds"), [("read", 5 * MINUTE), ("release", 5 * MINUTE), ("propose", 30 * DAY), ("approve", 30 * DAY)]
+    ("act", "seconds"), [("read", 5 * MINUTE), ("release", HOUR), ("propose", 30 * DAY), ("approve", 30 * DAY)]
 )
 def test_a_statement_that_is_valid_for_too_long_is_refused(house: House, act: str, seconds: int) -> None:
     asked, grant = house.ask("Dan", house.grant_body()), house.grant()

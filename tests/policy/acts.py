@@ -44,6 +44,7 @@ ROWS = (
     _row("grant.revoke", PERSON, "Version", "closing"),
     _row("label.raise", PERSON, ("Model", "Version"), "closing"),
     _row("version.register", BOTH, "Model", "everyday"),
+    _row("alias.set", PERSON, "Version", "everyday"),
     _row("fact.attest", ATTESTER, ANY, "everyday"),
     _row("release", BOTH, "Version", "opening"),
     _row("grant.give", PERSON, "Version", "opening"),

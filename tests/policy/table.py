@@ -434,6 +434,30 @@ SEALING = [
     ),
 ]
 
+ALIASES = [
+    yes("a writer says which version `prod` is", request(person("writer"), "alias.set", version()), "alias-writer"),
+    no("a researcher does not", request(RESEARCHER, "alias.set", version())),
+    no(
+        "nobody says it from a browser",
+        request(person("writer"), "alias.set", version(), device=device(exists=False)),
+        "alias-device",
+    ),
+    no(
+        "nobody says it after the session",
+        request(person("writer"), "alias.set", version(), session_age_seconds=3601),
+        "session-live",
+    ),
+    *(
+        no(f"`prod` stays: a frozen {what}", request(person("writer"), "alias.set", meant, **more), "alias-frozen")
+        for what, meant, more in (
+            ("deployment", version(), {"deployment": deployment(frozen=True)}),
+            ("model", version(parent=model(frozen=True)), {}),
+            ("device", version(), {"device": device(frozen=True)}),
+            ("zone", version(), {"zone": zone(frozen=True)}),
+        )
+    ),
+]
+
 CLOSING = [
     *(
         yes(f"a responder alone may {act}", request(person("responder"), act, resource), "close-responder")
@@ -497,7 +521,7 @@ TRIALS = [
     ),
 ]
 
-DEFAULT_ROWS = [*SESSIONS, *PROPOSING, *ACCESS, *RELEASE, *GOVERNANCE, *DUTIES, *SEALING, *CLOSING, *TRIALS]
+DEFAULT_ROWS = [*SESSIONS, *PROPOSING, *ACCESS, *RELEASE, *GOVERNANCE, *DUTIES, *SEALING, *ALIASES, *CLOSING, *TRIALS]
 
 # --- the floor, under policies that permit everything to everybody -------------------------------
 

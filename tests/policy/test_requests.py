@@ -169,4 +169,4 @@ def test_a_policy_that_names_a_model_reaches_its_versions() -> None:
 
 
 def test_every_action_takes_the_types_of_its_row() -> None:
-    assert len(SCHEMA.rows) == 34
+    assert len(SCHEMA.rows) == 35

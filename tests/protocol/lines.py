@@ -31,6 +31,7 @@ CLIENT, WEBAUTHN = "attacks/test_client.py::test_", "attacks/test_webauthn.py::t
 SIGNATURES, POLICY = "attacks/test_signatures.py::test_", "attacks/test_policy.py::test_"
 JOURNAL, SHARES = "attacks/test_journal.py::test_", "attacks/test_shares.py::test_"
 VERIFIER, KEYS = "attacks/test_verifier.py::test_", "sealing/test_keys.py::test_"
+RENEWALS, ALIASES = "keep/test_renewals.py::test_", "attacks/test_acts_aliases.py::test_"
 REQUESTS, RELEASED = "client_keep/test_requests.py::test_", "client_keep/test_released.py::test_"
 
 NAMES = (
@@ -249,6 +250,9 @@ SIGNED = (
         (
             OPEN + "a_release_said_again_after_a_freeze_is_refused",
             OPEN + "a_release_said_again_after_its_session_was_closed_is_refused",
+            RENEWALS + "a_renewal_is_the_keep_s_word_of_now_for_the_same_entry",
+            RENEWALS + "a_lease_is_not_renewed_once",
+            RENEWALS + "a_renewal_that_is_refused_is_written_down",
         ),
     ),
     Line(
@@ -776,6 +780,7 @@ KEPT = (
         (
             OPEN + "a_release_is_signed_by_the_keep_and_bound_to_its_entry",
             RELEASES + "a_lease_ends_with_its_grant_and_lasts_an_hour_at_most",
+            RENEWALS + "a_clock_that_runs_ahead_makes_no_lease_longer",
             BOOK + "an_entry_that_releases_nothing_gives_no_key",
         ),
     ),
@@ -804,6 +809,16 @@ KEPT = (
         (
             CLOSING + "whoever_has_any_role_raises_a_label_and_nobody_lowers_it_alone",
             RELEASES + "lineage_passes_the_label_on_to_another_model",
+        ),
+    ),
+    Line(
+        "keys.aliases",
+        "an alias means a version of its own model, moves by who writes that, and opens nothing",
+        (
+            ALIASES + "an_alias_does_not_point_to_another_model_s_version",
+            ALIASES + "another_name_s_identifier_is_not_taken",
+            ALIASES + "nothing_moves_while_something_is_frozen",
+            ALIASES + "an_alias_opens_nothing",
         ),
     ),
     Line("keys.rotate", "rotating renews wrappings, sealing again renews data keys", later="recovery"),

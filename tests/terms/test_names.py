@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.terms.digests import parse_digest, sha256
 from strongroom.terms.errors import BadRequest
-from strongroom.terms.names import VersionName, check_model, parse_version
+from strongroom.terms.names import AliasName, VersionName, check_model, is_alias, parse_alias, parse_version
 from strongroom.terms.outer_errors import BadName
 
 PART = st.from_regex(r"\A[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?\Z").filter(lambda part: ".." not in part)
@@ -42,6 +44,32 @@ def test_any_text_is_the_one_spelling_of_a_version_or_refused(text: str) -> None
 def test_what_is_no_version_name_is_refused(text: str) -> None:
     with pytest.raises(BadName):
         parse_version(text)
+
+
+@given(org=PART, name=PART, alias=st.from_regex(r"\A[a-z][a-z0-9-]{0,31}\Z"))
+def test_an_alias_is_read_as_it_is_written(org: str, name: str, alias: str) -> None:
+    named = AliasName(model=f"{org}/{name}", alias=alias)
+    assert parse_alias(str(named)) == named
+    assert is_alias(str(named))
+
+
+@given(text=st.text(max_size=30) | st.text("a/@1.-_ \nA0", max_size=12))
+def test_no_text_is_both_a_version_and_an_alias(text: str) -> None:
+    for parse, wanted in ((parse_version, False), (parse_alias, True)):
+        with contextlib.suppress(BadName):
+            assert str(parse(text)) == text
+            assert is_alias(text) is wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "prod", "a/b", "a/b@", "@prod", "a@prod", "a/b@1", "a/b@1a", "a/b@-a", "a/b@A", "a/b@Prod", "a/b@prod\n",
+     "a/b@pr_od", "a/b@pr.od", "a/b@prod@1", "a/b@prod@prod", "a/b@ prod", "a/b/c@prod", "A/b@prod", "a/b@ä",
+     "a/b@рrod", f"a/b@{'a' * 33}"],
+)  # fmt: skip
+def test_what_is_no_name_of_an_alias_is_refused(text: str) -> None:
+    with pytest.raises(BadName):
+        parse_alias(text)
 
 
 def test_the_edges_are_accepted() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from strongroom.acts import approve, propose, reject, release, withdraw
 from strongroom.acts.act import Act, Move, Said
-from strongroom.acts.fold import Step, apply, proposed_move
+from strongroom.acts.fold import Step, apply, moved, proposed_move
 from strongroom.acts.possible import check_not_locked_out, check_possible
 from strongroom.acts.quorum import people_behind, standing, tally
 from strongroom.acts.slices import context, label_of, model_of, principal, resource, said_age
@@ -57,16 +57,7 @@ def decide(directory: Directory, bundle: Bundle, said: Said[Any], *, at: int) ->
         NotAllowed, NotFound, Stale, AlreadyDone, …: no policy could allow it.
     """
     act, statement = said.act, said.statement
-    move = Move(
-        by=statement.by,
-        id=statement.id,
-        body=said.body,
-        digest=said.digest,
-        at=at,
-        until=statement.until,
-        index=directory.size,
-        said=said,
-    )
+    move = moved(directory, statement, body=said.body, digest=said.digest, at=at, said=said)
     # 1
     act.check(directory, move)
     # 2

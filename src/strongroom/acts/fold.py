@@ -15,8 +15,8 @@ from strongroom.acts import deployment_found
 from strongroom.acts.act import Act, Move
 from strongroom.acts.table import act_of_change, act_of_entry
 from strongroom.directory.entries import Entry, parse_entry
-from strongroom.directory.state import PRUNE_SECONDS, Directory, Seen
-from strongroom.statements.statement import parse_statement
+from strongroom.directory.state import PRUNE_SECONDS, Directory, Proposal, Seen, made
+from strongroom.statements.statement import Statement, parse_statement
 from strongroom.terms.errors import LogTampered, StrongroomError
 from strongroom.terms.records import parse_record
 
@@ -84,32 +84,21 @@ def step_of(directory: Directory, entry: Entry) -> Step:
     statement = parse_statement(envelope)
     if statement.kind != act.kind:
         raise LogTampered(f"an entry `{entry.kind}` for a statement of kind `{statement.kind}`")
-    move = Move(
-        by=statement.by,
-        id=statement.id,
-        body=parse_record(act.body, statement.body),
-        digest=envelope.digest,
-        at=entry.at,
-        until=statement.until,
-        index=directory.size,
-        data=data,
-    )
+    body = parse_record(act.body, statement.body)
+    move = moved(directory, statement, body=body, digest=envelope.digest, at=entry.at, data=data)
     return Step(entry=entry, act=act, move=move)
 
 
 def proposed_move(directory: Directory, name: str, *, at: int, data: Mapping[str, Any]) -> Move[Any]:
     """Return what an open proposal would do at this point of the log."""
     proposal = directory.proposals[name]
-    return Move(
-        by=proposal.by,
-        id=name,
-        body=parse_record(act_of_change(proposal.act).body, proposal.body),
-        digest=proposal.digest,
-        at=at,
-        until=proposal.until,
-        index=directory.size,
-        data=data,
-    )
+    body = parse_record(act_of_change(proposal.act).body, proposal.body)
+    return moved(directory, proposal, id=name, body=body, at=at, data=data)
+
+
+def moved(directory: Directory, source: Statement | Proposal, **more: Any) -> Move[Any]:
+    """Return what comes next in the log: `more`, and what else a move takes, from a statement or a proposal."""
+    return made(Move, source, index=directory.size, **{"said": None, "data": {}, **more})
 
 
 def apply(directory: Directory, step: Step) -> None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from strongroom.acts.act import DEPLOYMENT, Said
 from strongroom.acts.fact_attest import live_facts
 from strongroom.directory import find
-from strongroom.directory.state import Device, Directory, Person, Workload
+from strongroom.directory.state import Device, Directory, Person, Workload, made
 from strongroom.policy import requests
 from strongroom.terms.ids import kind_of
 
-NOBODY, NO_CHANGE = requests.Tally(), requests.Change()
 NO_FACTS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -79,9 +79,7 @@ def resource(directory: Directory, target: str, at: int) -> requests.Resource:
             return _seen(who.type, target, who, names, who.facts)
 
 
-def _seen(
-    kind: str, target: str, thing: object, names: str, facts: Mapping[str, int] = MappingProxyType({})
-) -> requests.Resource:
+def _seen(kind: str, target: str, thing: object, names: str, facts: Mapping[str, int] = NO_FACTS) -> requests.Resource:
     attributes = {name: getattr(thing, name) for name in names.split()}
     return requests.Resource(type=kind, id=target, attributes=attributes, facts=facts)
 
@@ -90,59 +88,27 @@ def device_slice(directory: Directory, device: Device | None, at: int) -> reques
     """Return the device, or that there is none."""
     if device is None:
         return requests.DeviceSlice()
-    return requests.DeviceSlice(
-        id=device.device,
-        exists=True,
-        frozen=device.frozen,
-        software=device.software,
-        facts=live_facts(directory, device.device, at),
-    )
+    facts = live_facts(directory, device.device, at)
+    return made(requests.DeviceSlice, device, id=device.device, exists=True, facts=facts)
 
 
 def zone_slice(directory: Directory, name: str | None, at: int) -> requests.ZoneSlice:
     """Return the zone, or that there is none."""
     if name is None:
         return requests.ZoneSlice()
-    zone = find.zone(directory, name)
-    return requests.ZoneSlice(
-        id=name,
-        exists=True,
-        frozen=zone.frozen,
-        ceiling=zone.ceiling,
-        egress_bytes_per_day=zone.egress_bytes_per_day,
-        facts=live_facts(directory, name, at),
-    )
+    facts = live_facts(directory, name, at)
+    return made(requests.ZoneSlice, find.zone(directory, name), id=name, exists=True, facts=facts)
 
 
 def context(
-    directory: Directory,
-    *,
-    at: int,
-    device: Device | None = None,
-    zone: str | None = None,
-    session_age_seconds: int | None = None,
-    quorum: requests.Tally = NOBODY,
-    grant: bool = False,
-    change: requests.Change = NO_CHANGE,
-    own: bool = False,
+    directory: Directory, *, at: int, device: Device | None = None, zone: str | None = None, **known: Any
 ) -> requests.Context:
-    """Return the circumstances of one decision."""
+    """Return the circumstances of one decision; `known` is what else of a context there is to say."""
     return requests.Context(
-        deployment=requests.DeploymentSlice(
-            id=directory.deployment,
-            frozen=directory.frozen,
-            trial=directory.trial,
-            time_doubted=directory.time_doubted,
-            quorum=directory.quorum,
-            people=len(directory.people),
-        ),
+        deployment=made(requests.DeploymentSlice, directory, id=directory.deployment, people=len(directory.people)),
         device=device_slice(directory, device, at),
         zone=zone_slice(directory, zone, at),
-        session_age_seconds=session_age_seconds,
-        quorum=quorum,
-        grant=grant,
-        change=change,
-        own=own,
+        **known,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 # isort: off
 # fmt: off
 from strongroom.acts import (
-    acceptance_change, approve, attester_enrol, attester_revoke, clock_confirm, credential_add,
+    acceptance_change, alias_set, approve, attester_enrol, attester_revoke, clock_confirm, credential_add,
     credential_remove, credential_report, deployment_found, device_enrol, device_remove, fact_attest, freeze,
     grant_give, grant_revoke, label_lower, label_raise, model_enrol, person_enrol, person_remove, policy_change,
     propose, read, reject, release, role_give, role_take, session_close, session_open, thaw, version_register,
@@ -62,10 +62,12 @@ ACTS: tuple[Act[Any], ...] = (
     _act(reject, "rejected", EVERYDAY, Signer.SECURITY_KEY, *ANYTHING,
          longest_seconds=30 * DAY, paths=("cli", "approval")),
     _act(withdraw, "withdrawn", EVERYDAY, Signer.SESSION, *ANYTHING),
-    _act(release, "key.released", OPENS, Signer.SESSION_AND_DEVICE, "Version", principals=("Person", "Workload")),
+    _act(release, "key.released", OPENS, Signer.SESSION_AND_DEVICE, "Version",
+         principals=("Person", "Workload"), longest_seconds=HOUR),
     _act(read, "", EVERYDAY, Signer.SESSION, "Deployment", principals=("Person", "Workload")),
     _act(version_register, "version.registered", EVERYDAY, Signer.SESSION_AND_DEVICE, "Model",
          principals=("Person", "Workload")),
+    _act(alias_set, "alias.set", EVERYDAY, Signer.SESSION, "Version"),
     _act(fact_attest, "fact.attested", EVERYDAY, Signer.ATTESTER, *ANYTHING,
          principals=("Attester",), longest_seconds=400 * DAY),
     _act(freeze, "frozen", CLOSES, Signer.SESSION, *FREEZABLE),

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from strongroom.directory.state import Directory, Model, Person, Version
+from strongroom.directory.state import Alias, Directory, Model, Person, Version
 from strongroom.terms.canonical import Json
 from strongroom.terms.details import SALT_BYTES, detail_digest
 from strongroom.terms.errors import BadRequest, NotFound
 from strongroom.terms.ids import Random
-from strongroom.terms.names import parse_version
+from strongroom.terms.names import is_alias, parse_alias, parse_version
 from strongroom.terms.records import Matches, parse_record, record_json
 
 LONGEST_TEXT = 16_384
 NOT_PROVEN = "name not proven"
 
-N = TypeVar("N", Model, Person)
+N = TypeVar("N", Alias, Model, Person)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,9 @@ class Names:
         A name that does not show whole, with control characters or such as turn the direction of text, is none.
         """
         if identifier.startswith("version-") and (version := directory.versions.get(identifier)) is not None:
-            name = self._printable(directory.models[version.model].details)
-            return f"{identifier} ({f'{name}@{version.number}' if name else NOT_PROVEN})"
+            return self._called_at(directory, identifier, version.model, str(version.number))
+        if identifier.startswith("alias-") and (alias := directory.aliases.get(identifier)) is not None:
+            return self._called_at(directory, identifier, alias.model, self._printable(alias.details))
         if (digest := details_of(directory, identifier)) is None:
             return identifier
         return f"{identifier} ({self._printable(digest) or NOT_PROVEN})"
@@ -110,17 +111,34 @@ class Names:
     def version(self, directory: Directory, name: str) -> Version:
         """Return the version that `name` says: an identifier, or `org/name@7` by the proven name of its model.
 
+        `org/name@prod`, or an alias's identifier, is the version that the alias points to now.
+
         Raises:
             NotFound: none, or none that is proven. BadName, BadRequest: it names nothing, or more than one.
         """
         if (found := directory.versions.get(name)) is not None:
             return found
+        if name in directory.aliases or is_alias(name):
+            return directory.versions[self.alias(directory, name).version]
         parsed = parse_version(name)
         model = self.model(directory, parsed.model)
         for version in directory.versions.values():
             if (version.model, version.number) == (model.model, parsed.number):
                 return version
         raise NotFound(f"no version `{name}`: `{parsed.model}` has {model.versions}")
+
+    def alias(self, directory: Directory, name: str) -> Alias:
+        """Return the alias with the identifier `name`, or that `org/name@prod` says; errors as for `version`."""
+        if (found := directory.aliases.get(name)) is not None:
+            return found
+        parsed = parse_alias(name)
+        model = self.model(directory, parsed.model).model
+        own = {key: one for key, one in directory.aliases.items() if one.model == model}
+        return self._one(own, parsed.alias, "alias", {key: one.details for key, one in own.items()})
+
+    def _called_at(self, directory: Directory, identifier: str, model: str, which: str) -> str:
+        name = self._printable(directory.models[model].details)
+        return f"{identifier} ({f'{name}@{which}' if name and which else NOT_PROVEN})"
 
     def _one(self, things: dict[str, N], name: str, what: str, details: dict[str, str]) -> N:
         if name in things:
@@ -146,6 +164,7 @@ def details_of(directory: Directory, identifier: str) -> str | None:
         identifier = version.model
     kind = identifier.partition("-")[0]
     named: dict[str, Mapping[str, Any]] = {
+        "alias": directory.aliases,
         "person": directory.people,
         "model": directory.models,
         "workload": directory.workloads,

@@ -164,6 +164,15 @@ class Version(records.Record):
     by: records.SubjectId
 
 
+class Alias(records.Record):
+    """A name of a version that moves, as `prod` does. `details` is the salted digest of the name."""
+
+    alias: records.AliasId
+    details: records.Digest
+    model: records.ModelId
+    version: records.VersionId
+
+
 class Session(records.Record):
     """An hour at most, for a key that stays on its device. Without a device it reads and proposes, nothing more."""
 
@@ -261,6 +270,7 @@ class Directory:
     zones: dict[records.ZoneId, Zone] = field(default_factory=dict)
     models: dict[records.ModelId, Model] = field(default_factory=dict)
     versions: dict[records.VersionId, Version] = field(default_factory=dict)
+    aliases: dict[records.AliasId, Alias] = field(default_factory=dict)
     sessions: dict[records.SessionId, Session] = field(default_factory=dict)
     proposals: dict[records.StatementId, Proposal] = field(default_factory=dict)
     closed: dict[records.StatementId, records.Word] = field(default_factory=dict)

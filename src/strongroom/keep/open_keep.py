@@ -7,17 +7,18 @@ ends the process.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from strongroom.acts import approve, fact_attest, model_enrol, propose, read, version_register
-from strongroom.acts.act import Effect, Move, Said
+from strongroom.acts.act import Effect, Said
 from strongroom.acts.admit import admit
 from strongroom.acts.decide import Permitted, bundle_of, decide, enact
 from strongroom.acts.fold import Step
 from strongroom.acts.table import act_of_change
 from strongroom.acts.texts import text_digests
 from strongroom.directory.entries import Entry
-from strongroom.directory.state import Directory
+from strongroom.directory.state import Directory, Seen
 from strongroom.journal.port import Kept, Space
 from strongroom.keep import asked
 from strongroom.keep.asked import text_of
@@ -103,9 +104,9 @@ class OpenKeep:
         envelope = parse_envelope(request.statement)
         seen = self.directory.statements.get(_statement_id(envelope))
         said = admit(self.directory, envelope, at=self._at, is_first=seen is None)
-        if seen is not None:
-            return self._again(said, seen.digest, seen.index)
         try:
+            if seen is not None:
+                return self._again(said, seen)
             return self._new(said, envelope, request.details or ())
         except errors.Unavailable:
             raise
@@ -113,13 +114,16 @@ class OpenKeep:
             self._refuse(said, error)
             raise
 
-    def _again(self, said: Said[Any], digest: str, index: int) -> Finish:
-        """Answer what was taken before as it was then: no second entry, and no key that would be refused today."""
-        if said.digest != digest:
+    def _again(self, said: Said[Any], seen: Seen) -> Finish:
+        """Answer what was taken before as it was then: no second entry, and no key that would be refused today.
+
+        So the same release once more is the renewal of its lease: the keep's word of now that it would still be given.
+        """
+        if said.digest != seen.digest:
             raise errors.StatementReused(f"statement `{said.statement.id}` was another one the first time")
         if said.act.name == "release":
             decide(self.directory, self._policies(), said, at=self._at)
-        return lambda: self._told(said, self.book.logged(index))
+        return lambda: self._told(said, self.book.logged(seen.index))
 
     def _new(self, said: Said[Any], envelope: Envelope, details: Sequence[asked.Detail]) -> Finish:
         self._check_space(said)
@@ -146,18 +150,7 @@ class OpenKeep:
             data=data or None,
             statement=None if statement is None else statement.json(),
         )
-        moved = Move(
-            by=move.by,
-            id=move.id,
-            body=move.body,
-            digest=move.digest,
-            at=move.at,
-            until=move.until,
-            index=move.index,
-            data=data,
-        )
-        step = Step(entry=entry, act=act, move=moved)
-        return self.book.stage(step, kept=kept)
+        return self.book.stage(Step(entry=entry, act=act, move=replace(move, said=None, data=data)), kept=kept)
 
     def _voted(self, said: Said[Any], staged: Staged) -> Finish:
         """See whether the proposal may happen now; if not, say what is missing."""

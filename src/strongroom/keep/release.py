@@ -13,7 +13,7 @@ from strongroom.statements.statement import parse_statement
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import LogTampered
+from strongroom.terms.errors import LogTampered, NotNow
 from strongroom.terms.records import parse_record
 
 KIND = "released/1"
@@ -29,11 +29,17 @@ class Released:
 def release(vault: Vault, directory: Directory, logged: Logged, *, at: int) -> Released:
     """Return the key that entry `logged` releases, wrapped to the recipient that it names and bound to it.
 
-    INVARIANT: takes nothing but what is in the log. The same entry gives the same key to the same recipient.
+    INVARIANT: takes nothing but what is in the log. The same entry gives the same key to the same recipient, until its
+    lease ends.
+
+    Raises:
+        NotNow: it has ended.
     """
     data = logged.entry.data
     if logged.entry.kind != "key.released" or not isinstance(data, dict) or not isinstance(data["expires_at"], int):
         raise LogTampered(f"entry {logged.index} releases nothing")
+    if at > data["expires_at"]:
+        raise NotNow("this lease has ended", hint="open it anew")
     body = parse_record(Release, parse_statement(logged.entry.envelope()).body)
     version, recipient = directory.versions[body.version], sha256(body.recipient)
     bound: dict[str, Json] = {

@@ -13,6 +13,7 @@ Random = Callable[[int], bytes]
 """Returns that many random bytes."""
 
 KINDS = (
+    "alias",
     "attester",
     "credential",
     "device",

@@ -75,6 +75,7 @@ def _id(kind: str) -> Matches:
     return Matches(rf"{kind}-[0-9a-f]{{32}}", f"an id of a {kind}")
 
 
+AliasId = Annotated[str, _id("alias")]
 AttesterId = Annotated[str, _id("attester")]
 CredentialId = Annotated[str, _id("credential")]
 DeviceId = Annotated[str, _id("device")]

@@ -37,7 +37,7 @@ class DeploymentSettings:
     """Which deployment this is."""
 
     name: DeploymentName | None = None
-    """The deployment's name. Without it, the gateway serves whichever the keep's socket says."""
+    """The deployment's name, `sr1:…`. Without it, a keep that runs beside the gateway says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +203,9 @@ def _resolved(text: str, folder: Path) -> str:
 def _check_whole(settings: Settings) -> Settings:
     """Refuse what only together makes no sense."""
     if (gateway := settings.gateway) is not None:
-        if gateway.keep is None and settings.keep is None:
-            raise BadRequest("`[gateway]` has no `keep`, and there is no `[keep]` here", hint=_HINT)
+        if settings.keep is None and (gateway.keep is None or settings.deployment.name is None):
+            what = "`keep` in `[gateway]`, and `name` in `[deployment]`"
+            raise BadRequest(f"a gateway for a keep that runs elsewhere takes {what}", hint=_HINT)
         if (gateway.certificate is None) != (gateway.key is None):
             raise BadRequest("`certificate` and `key` of `[gateway]` go together", hint=_HINT)
         relay = (gateway.keep_ca, gateway.keep_certificate, gateway.keep_key)

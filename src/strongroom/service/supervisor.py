@@ -43,13 +43,15 @@ class Process:
     """A process of the service.
 
     `command` is asked before each start, `is_ready` again and again after the first; it may ask for more than that
-    something listens, such as a deployment. Neither takes long: all else waits. `environment` is all that it gets.
+    something listens, such as a deployment. `heard` is told each line that the process says. None of them takes long:
+    all else waits. `environment` is all that the process gets.
     """
 
     name: str
     command: Callable[[], Sequence[str]]
     is_ready: Callable[[], bool]
     environment: Mapping[str, str]
+    heard: Callable[[str], object] = len
     stop_seconds: float = 10.0
 
 
@@ -89,7 +91,7 @@ class Supervisor:
     async def _run(self) -> int:
         loop = asyncio.get_running_loop()
         self._end: asyncio.Future[int] = loop.create_future()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._told_to_stop, number)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         try:
@@ -174,6 +176,7 @@ class Supervisor:
         child.held = rest
         for line in lines:
             self._events.pass_on(child.process.name, bytes(line))
+            child.process.heard(line.decode("utf-8", "backslashreplace"))
         return bool(data)
 
     def _reap(self) -> None:

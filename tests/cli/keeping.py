@@ -164,7 +164,7 @@ class House:
         founding = ("deployment", "found", draft, *signatures, "--socket", self.keep.socket)
         self.deployment = self.done("Ada", *founding).out.strip()
         for name in PEOPLE:
-            self.done(name, "deployment", "connect", self.place)
+            self.done(name, "connect", self.place)
 
     def login(self, *names: str) -> None:
         for name in names or PEOPLE:

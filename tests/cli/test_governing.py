@@ -53,8 +53,8 @@ def test_somebody_new_comes_with_a_card_and_leaves_for_good(house: House) -> Non
 def test_a_person_gets_a_second_device_and_a_second_key(house: House) -> None:
     dan = house.json("Dan", "whoami")["subject"]
     card = house.folder / "laptop.card"
-    carding = ("deployment", "card", "--name", "Dan's laptop", "--person", dan, "--deployment", house.place)
-    house.done("laptop", *carding, "--key", "software", "-o", card)
+    enrolling = ("device", "enrol", house.place, "--person", dan, "--name", "Dan's laptop")
+    house.done("laptop", *enrolling, "--key", "software", "-o", card)
     house.govern("device.enrol", "--card", card, "--zone", "lab")
     # The security key is plugged in there.
     shutil.copy(house.home("Dan") / "security-key.json", house.home("laptop"))
@@ -166,17 +166,17 @@ MISTAKES: list[tuple[str, str, type[StrongroomError]]] = [
     ("nobody", "login", NotFound),
     ("nobody", "show", NotFound),
     ("nobody", "unseal", NotFound),
-    ("nobody", f"deployment connect {{socket}}#{NO_DEPLOYMENT}", NotFound),
-    ("Ada", f"deployment connect {{socket}}#{NO_DEPLOYMENT}", BadRequest),
-    ("Ada", "deployment connect {socket}", BadRequest),
-    ("Ada", "deployment connect {socket}#sr1:1234", BadName),
-    ("Ada", "deployment connect {nowhere}#{deployment}", KeepUnavailable),
+    ("nobody", f"connect {{socket}}#{NO_DEPLOYMENT}", NotFound),
+    ("Ada", f"connect {{socket}}#{NO_DEPLOYMENT}", BadRequest),
+    ("Ada", "connect {socket}", BadRequest),
+    ("Ada", "connect {socket}#sr1:1234", BadName),
+    ("Ada", "connect {nowhere}#{deployment}", KeepUnavailable),
     ("Ada", "deployment status --socket {nowhere}", KeepUnavailable),
     ("Ada", f"{CARD} --rp-id {RP_ID}", OutputExists),
     ("stranger", f"{CARD} --deployment {{socket}}#{NO_DEPLOYMENT}", WrongDeployment),
     ("stranger", f"{CARD} --deployment {{nowhere}}#{{deployment}}", KeepUnavailable),
-    ("stranger2", f"{CARD} --person person-{NO_ID} --deployment {{place}}", NotFound),
-    ("stranger3", f"{CARD} --person Dan --deployment {{place}}", BadRequest),
+    ("stranger2", f"device enrol {{place}} --person person-{NO_ID} --name laptop --key software -o {{new}}", NotFound),
+    ("stranger3", "device enrol {place} --person Dan --name laptop --key software -o {new}", BadRequest),
     ("Ada", DRAFT.replace("{cards}", "{nowhere}"), NotFound),
     ("Ada", DRAFT.replace("{cards}", "{plan}"), NotCanonical),
     ("Ada", DRAFT.replace("{plan}", "{nowhere}"), NotFound),
@@ -296,7 +296,7 @@ def test_many_kinds_of_mistakes_are_met() -> None:
         "deployment card --name Gus -o {new}",
         f"deployment card --name Gus --rp-id {RP_ID} --trial -o {{new}}",
         "deployment card --name Gus --trial --workload -o {new}",
-        "deployment card --name Gus --deployment {place} --workload --new-key -o {new}",
+        "device enrol {place} --name laptop -o {new}",
         "deployment draft {cards} --socket {socket} -o {new}",
         "deployment draft {cards} --plan {plan} --trial --socket {socket} -o {new}",
         "request acme/atlas@1 --for 4 --purpose look",

@@ -37,10 +37,11 @@ def commands(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterat
 COMMANDS = list(commands())
 KNOWN = """
 keygen, seal, open, ls, inspect, scrub, store, store sweep, keep, keep serve, share, share fetch, unseal
-deployment, deployment card, deployment draft, deployment sign, deployment found, deployment status, deployment connect
+deployment, deployment card, deployment draft, deployment sign, deployment found, deployment status
+up, relay, connect, device, device enrol, alias, alias set, alias list, copies, watch, completion
 login, logout, whoami, request, propose, show, inbox, approve, reject, withdraw, freeze, thaw, attest, doctor
 grant, grant revoke, label, label raise, credential, credential report, attester, attester revoke
-log, log list, log show, log verify, log prove, log export, policy, policy check, policy explain, policy show
+log, log list, log show, log follow, log verify, log prove, log export, policy, policy check, policy explain, policy show
 """
 
 

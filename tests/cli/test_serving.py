@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.cli.keep import supervise
-from strongroom.terms.errors import NotAllowed, Refused, Tampered, Unavailable
+from strongroom.terms.errors import BadRequest, NotAllowed, Refused, Tampered, Unavailable
 from tests.attacks.versions import MODEL, read_tree, write_model
 from tests.cli.command import COMMAND
-from tests.cli.keeping import House, Keep
+from tests.cli.keeping import House, Keep, Serving
 
 
 @pytest.fixture
@@ -69,22 +68,18 @@ def test_a_keep_that_is_told_to_stop_stays_stopped(keep: Keep) -> None:
         assert not Path(f"/proc/{child}").exists()
 
 
-@pytest.mark.parametrize(
-    ("script", "runs", "code"),
-    [
-        ("exit 0", 1, 0),
-        (f"exit {Tampered.exit_code}", 1, Tampered.exit_code),
-        (f"exit {Refused.exit_code}", 1, Refused.exit_code),
-        ("[ $(wc -l < $0.runs) -lt 3 ] && exit 1; exit 0", 3, 0),
-        (f"[ $(wc -l < $0.runs) -lt 2 ] && exit {Unavailable.exit_code}; exit 0", 2, 0),
-        ("[ $(wc -l < $0.runs) -lt 2 ] && kill -9 $$; exit 0", 2, 0),
-    ],
-)
-def test_only_a_crash_is_started_again(tmp_path: Path, script: str, runs: int, code: int) -> None:
-    program = tmp_path / "program"
-    program.write_text(f"echo run >> $0.runs\n{script}\n")
-    assert supervise(["/bin/sh", str(program)], first_pause_seconds=0.01) == code
-    assert len((tmp_path / "program.runs").read_text().splitlines()) == runs
+def test_a_file_of_settings_says_all_that_the_keep_takes(keep: Keep, tmp_path: Path) -> None:
+    config = keep.folder / "strongroom.toml"
+    config.write_text('[keep]\nfolder = "data/journal"\nhigh_water = "high/water"\nsocket = "run/socket"\n')
+    house = House(folder=tmp_path, keep=keep)
+    with subprocess.Popen([*COMMAND, "keep", "serve", "--config", str(config)], stderr=subprocess.PIPE) as process:
+        Serving(process).wait()
+        assert house.json("nobody", "deployment", "status", "--socket", keep.socket)["state"] == "unfounded"
+        process.terminate()
+    assert house.run("nobody", "keep", "serve", "--config", config, "--trial").code == 2
+    assert house.run("nobody", "keep", "serve", "--folder", tmp_path / "journal").code == 2
+    config.write_text("[deployment]\n")
+    assert house.run("nobody", "keep", "serve", "--config", config).code == BadRequest.exit_code
 
 
 def test_a_place_that_cannot_be_is_refused(tmp_path: Path) -> None:
@@ -108,7 +103,7 @@ def test_one_person_founds_a_trial_and_does_everything_alone(tmp_path: Path) -> 
         house.deployment = house.done(
             "Fay", "deployment", "found", draft, signature, "--socket", keep.socket
         ).out.strip()
-        house.done("Fay", "deployment", "connect", house.place)
+        house.done("Fay", "connect", house.place)
         house.login("Fay")
         enrolled = house.done("Fay", "propose", "model.enrol", "--name", "acme/atlas", "--label", 2, "--purpose", "try")
         assert "that was enough: model.enrolled" in enrolled.err

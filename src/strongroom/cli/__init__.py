@@ -14,19 +14,26 @@ import click
 
 from strongroom import __version__
 from strongroom.cli import (
+    aliases,
     closing,
+    completion,
+    copying,
     deciding,
     deployment,
+    devices,
     doctor,
     keep,
     keys,
     log,
     policies,
     proposing,
+    relay,
     sessions,
     showing,
     store,
+    up,
     versions,
+    watching,
 )
 from strongroom.cli.here import Notes
 from strongroom.cli.options import PathText
@@ -71,17 +78,24 @@ for command in (
     *keys.commands,
     *versions.commands,
     store.group,
+    up.up,
+    relay.relay,
     keep.group,
     deployment.group,
+    *devices.commands,
     sessions.share,
     *sessions.commands,
     *proposing.commands,
     *deciding.commands,
     *closing.commands,
     *showing.commands,
+    *watching.commands,
+    *aliases.commands,
+    *copying.commands,
     log.group,
     policies.group,
     doctor.doctor,
+    *completion.commands,
 ):
     cli.add_command(command)
 
@@ -96,11 +110,19 @@ def main() -> None:
     logging.getLogger("strongroom").handlers = [Notes()]
     try:
         code = _run()
-    except (BrokenPipeError, SystemExit):
-        # Whoever read our output has gone, which click ends by itself: nothing is left to say, now or at the end.
-        sys.stdout = sys.stderr
-        code = 141
+    except SystemExit as ended:
+        if not ended.code:
+            raise  # a shell that asked for completions has them
+        code = _gone()
+    except BrokenPipeError:
+        code = _gone()
     sys.exit(code)
+
+
+def _gone() -> int:
+    # Whoever read our output has gone, which click ends by itself: nothing is left to say, now or at the end.
+    sys.stdout = sys.stderr
+    return 141
 
 
 def _run() -> int:

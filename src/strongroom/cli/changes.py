@@ -21,6 +21,7 @@ from strongroom.acts.enrol import NewCredential, NewKey
 from strongroom.acts.texts import TEXT_FIELDS
 from strongroom.cli import here
 from strongroom.cli.files import read_file
+from strongroom.cli.known import Known
 from strongroom.cli.options import Duration, PathText
 from strongroom.cli.output import note
 from strongroom.cli.things import find_thing, spoken
@@ -142,7 +143,8 @@ def _input(act: Act[Any], name: str, hint: Any) -> _Input:
         return _Input(value=value, option=option(metavar="TEXT"))
     if kinds := _kinds(hint):
         return _Input(
-            value=partial(_thing, kinds), option=option(metavar="THING", help=f"{spoken(kinds)}, by name or id")
+            value=partial(_thing, kinds),
+            option=option(type=Known("THING", *kinds), metavar="THING", help=f"{spoken(kinds)}, by name or id"),
         )
     if _is_list(hint):
         return _Input(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from strongroom.cli import here
-from strongroom.cli.options import Duration, json_option, purpose_option, reason_option
+from strongroom.cli.known import Known
+from strongroom.cli.options import FREEZABLE, GRANT, Duration, json_option, purpose_option, reason_option
 from strongroom.cli.output import show
 from strongroom.cli.proposing import show_proposed
 from strongroom.terms.errors import BadRequest, Unavailable
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from strongroom.client.deployment import Done
 
 _DAY = 86400
-_FREEZABLE = ("deployment", "model", "person", "device", "zone", "workload")
+_FREEZABLE = ("deployment", *FREEZABLE)
+_TARGET = Known("THING", *FREEZABLE)
 
 
 @click.command()
-@click.argument("target", metavar="THING")
+@click.argument("target", type=_TARGET, metavar="THING")
 @reason_option
 @json_option
 def freeze(target: str, reason: str) -> None:
@@ -47,7 +49,7 @@ def freeze(target: str, reason: str) -> None:
 
 
 @click.command()
-@click.argument("target", metavar="THING")
+@click.argument("target", type=_TARGET, metavar="THING")
 @purpose_option
 @json_option
 def thaw(target: str, purpose: str) -> None:
@@ -65,7 +67,7 @@ def grant() -> None:
 
 
 @grant.command()
-@click.argument("grant_id", metavar="GRANT")
+@click.argument("grant_id", type=GRANT, metavar="GRANT")
 @reason_option
 @json_option
 def revoke(grant_id: str, reason: str) -> None:
@@ -81,7 +83,7 @@ def label() -> None:
 
 
 @label.command("raise")
-@click.argument("target", metavar="THING")
+@click.argument("target", type=Known("THING", "model", "version", "alias"), metavar="THING")
 @click.argument("to", type=click.IntRange(0, 4), metavar="LABEL")
 @json_option
 def raise_(target: str, to: int) -> None:

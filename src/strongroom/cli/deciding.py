@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from strongroom.cli import here
-from strongroom.cli.options import json_option, reason_option, yes_option
+from strongroom.cli.options import PROPOSAL, json_option, reason_option, yes_option
 from strongroom.cli.output import moment, note, show, table
 from strongroom.terms.errors import BadRequest, NotAllowed
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from strongroom.client.deployment import Done
     from strongroom.client.review import Review
     from strongroom.client.session import Session
-    from strongroom.directory.state import Directory, Proposal
-
-Voices = list[tuple[str, str]]
 
 role_option = click.option("--role", default=None, metavar="WORD", help="In which role: needed where you have several.")
 team_option = click.option("--team", default=None, metavar="WORD", help="In which team: needed where you have several.")
@@ -28,32 +25,25 @@ payload_option = click.option("--payload", is_flag=True, help="Show the exact st
 @json_option
 def inbox() -> None:
     """List the proposals that wait for your voice."""
+    from strongroom.client.waiting import waiting
+
     session = here.session()
-    directory = session.directory
-    waiting = [
-        (one, voices)
-        for one in directory.proposals.values()
-        if one.until >= session.now()
-        and (voices := able_voices(directory, session.subject, one))
-        and not _spoke(one, session.subject)
-    ]
-    targets = {one.proposal: about(directory, one) for one, _ in waiting}
-    session.learn({one.by for one, _ in waiting} | set(targets.values()))
+    found = list(waiting(session.directory, session.subject, at=session.now()))
+    session.learn({one.proposal.by for one in found} | {one.about for one in found})
     called = session.deployment.called
     rows = [("PROPOSAL", "ACT", "ABOUT", "BY", "OPEN UNTIL", "YOUR VOICE")]
-    for one, voices in waiting:
-        voice = ", ".join(f"{role}@{team}" for role, team in voices)
-        rows.append((one.proposal, one.act, called(targets[one.proposal]), called(one.by), moment(one.until), voice))
-    found = [
-        {"proposal": one.proposal, "act": one.act, "about": targets[one.proposal], "by": one.by, "until": one.until}
-        | {"voices": [f"{role}@{team}" for role, team in voices]}
-        for one, voices in waiting
-    ]
-    show({"proposals": found}, table(rows) if waiting else ["nothing waits for you"])
+    known = []
+    for one in found:
+        asked, voices = one.proposal, [f"{role}@{team}" for role, team in one.voices]
+        until = moment(asked.until)
+        rows.append((asked.proposal, asked.act, called(one.about), called(asked.by), until, ", ".join(voices)))
+        told = {"proposal": asked.proposal, "act": asked.act, "about": one.about, "by": asked.by, "until": asked.until}
+        known.append(told | {"voices": voices})
+    show({"proposals": known}, table(rows) if found else ["nothing waits for you"])
 
 
 @click.command()
-@click.argument("proposal", metavar="PROPOSAL")
+@click.argument("proposal", type=PROPOSAL, metavar="PROPOSAL")
 @role_option
 @team_option
 @payload_option
@@ -74,7 +64,7 @@ def approve(proposal: str, role: str | None, team: str | None, payload: bool, ye
 
 
 @click.command()
-@click.argument("proposal", metavar="PROPOSAL")
+@click.argument("proposal", type=PROPOSAL, metavar="PROPOSAL")
 @reason_option
 @role_option
 @team_option
@@ -93,7 +83,7 @@ def reject(proposal: str, reason: str, role: str | None, team: str | None, paylo
 
 
 @click.command()
-@click.argument("proposal", metavar="PROPOSAL")
+@click.argument("proposal", type=PROPOSAL, metavar="PROPOSAL")
 @json_option
 def withdraw(proposal: str) -> None:
     """Take back your own proposal."""
@@ -103,58 +93,9 @@ def withdraw(proposal: str) -> None:
     show({"proposal": proposal, "index": done.logged.index}, [f"withdrawn, entry {done.logged.index}"])
 
 
-def able_voices(directory: Directory, person: str, proposal: Proposal) -> Voices:
-    """Return the roles, each with its team, in which policy lets `person` approve: none who gain by it."""
-    from strongroom.acts.decide import bundle_of
-    from strongroom.acts.slices import context, principal, resource
-    from strongroom.client.review import voices
-    from strongroom.policy.decision import decide
-    from strongroom.policy.requests import Change, Request
-
-    if person == proposal.by or person not in directory.people or directory.people[person].removed:
-        return []
-    target, gains = about(directory, proposal), _gains(directory, proposal)
-    bundle = bundle_of(directory)
-
-    def is_heard(role: str) -> bool:
-        change = Change(act=proposal.act, role=role)
-        request = Request(
-            principal=principal(directory, person, target, software=False, at=directory.at),
-            action="approve",
-            resource=resource(directory, target, directory.at),
-            context=context(
-                directory, at=directory.at, session_age_seconds=0, change=change, own=person in gains | {target}
-            ),
-        )
-        return decide(bundle, request).allowed
-
-    return [(role, team) for role, team in voices(directory, person, proposal) if is_heard(role)]
-
-
-def about(directory: Directory, proposal: Proposal) -> str:
-    """Return the identifier of what a proposal is about, or `deployment`."""
-    from strongroom.acts.table import act_of_change
-    from strongroom.terms.records import parse_record
-
-    act = act_of_change(proposal.act)
-    return act.target(directory, proposal.by, parse_record(act.body, proposal.body))
-
-
 def review_lines(read: Review) -> list[str]:
     """Return a proposal as its approvers read it."""
     return [*read.lines, f"digest words: {read.words}"]
-
-
-def _gains(directory: Directory, proposal: Proposal) -> frozenset[str]:
-    from strongroom.acts.table import act_of_change
-    from strongroom.terms.records import parse_record
-
-    act = act_of_change(proposal.act)
-    return act.gains(directory, proposal.by, parse_record(act.body, proposal.body))
-
-
-def _spoke(proposal: Proposal, person: str) -> bool:
-    return person in {*proposal.rejections, *(given.person for given in proposal.approvals)}
 
 
 def _read(proposal: str, *, payload: bool) -> tuple[Session, Review]:
@@ -172,6 +113,8 @@ def _read(proposal: str, *, payload: bool) -> tuple[Session, Review]:
 
 def _voice(session: Session, read: Review, role: str | None, team: str | None) -> tuple[str, str]:
     """Return the role and team to speak in: the one that fits what was given."""
+    from strongroom.client.waiting import able_voices
+
     found = able_voices(session.directory, session.subject, read.proposal)
     fitting = [one for one in found if role in {None, one[0]} and team in {None, one[1]}]
     if role is not None and team is not None:

@@ -1,4 +1,4 @@
-"""`strongroom deployment …`: the ceremony in which people found a deployment, in files, and how a profile joins one."""
+"""`strongroom deployment …`: the ceremony in which people found a deployment, in files; and cards, to be enrolled."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ from strongroom.client.place import Place, parse_place
 from strongroom.terms.errors import BadRequest, KeepSealed, OutputExists
 
 if TYPE_CHECKING:
-    from strongroom.client.cards import Card
     from strongroom.client.profile import Profile
-    from strongroom.directory.state import Directory
 
 T = TypeVar("T")
 
 USB, SOFTWARE = "usb", "software"
+SOFTWARE_WARNING = "A SOFTWARE SECURITY KEY: whoever can read your files can be you. For trials and tests only"
+
+security_key_option = click.option(
+    "--key",
+    "security_key",
+    type=click.Choice([USB, SOFTWARE]),
+    default=USB,
+    show_default=True,
+    help="A real security key, or software in its place, which is for trials and tests.",
+)
 
 
 def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Place | None:
@@ -32,14 +40,14 @@ def _place(context: click.Context, parameter: click.Parameter, value: str | None
 
 @click.group("deployment")
 def group() -> None:
-    """Found a deployment, or join one.
+    """Found a deployment; make the card with which you are enrolled in one.
 
     \b
       everybody   strongroom deployment card --name Ada --rp-id keep.example.org -o ada.card
       one         strongroom deployment draft *.card --plan plan.toml --socket /run/keep/socket -o genesis.draft
       everybody   strongroom deployment sign genesis.draft -o ada.sig
       one         strongroom deployment found genesis.draft *.sig --socket /run/keep/socket
-      everybody   strongroom deployment connect /run/keep/socket#sr1:…
+      everybody   strongroom connect /run/keep/socket#sr1:…
     """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
 
 
@@ -52,23 +60,14 @@ def group() -> None:
     "place",
     default=None,
     callback=_place,
-    metavar="SOCKET#sr1:…",
+    metavar="https://…#sr1:…",
     help="To be enrolled in a deployment that there is.",
 )
 @click.option(
     "--workload", "kind", flag_value="workload", default=None, help="The card of a program that seals or opens."
 )
 @click.option("--attester", "kind", flag_value="attester", help="The card of a program that says facts.")
-@click.option("--person", default=None, metavar="ID", help="The card of one more device of a person who is enrolled.")
-@click.option("--new-key", is_flag=True, help="With `--person`: put a new security key on the card as well.")
-@click.option(
-    "--key",
-    "security_key",
-    type=click.Choice([USB, SOFTWARE]),
-    default=USB,
-    show_default=True,
-    help="A real security key, or software in its place, which is for trials and tests.",
-)
+@security_key_option
 @output_option
 @json_option
 def card(
@@ -77,8 +76,6 @@ def card(
     trial: bool,
     place: Place | None,
     kind: str | None,
-    person: str | None,
-    new_key: bool,
     security_key: str,
     output: Path,
 ) -> None:
@@ -88,37 +85,31 @@ def card(
     """
     from strongroom.cli.plans import TRIAL_RP_ID
     from strongroom.client.cards import make_card, make_program_card
-    from strongroom.client.session import join
+    from strongroom.client.newcomer import acquaint
 
     if sum((rp_id is not None, trial, place is not None)) != 1:
         raise click.UsageError("give one of `--rp-id`, `--trial` and `--deployment`")
-    if (kind is not None or person is not None) and place is None:
-        raise click.UsageError("programs and devices are enrolled in a deployment: `--deployment`")
+    if kind is not None and place is None:
+        raise click.UsageError("programs are enrolled in a deployment: `--deployment`")
+    own = own_profile(f"{kind}-" if kind is not None else here.PERSON, security_key)
+    directory = None if place is None else acquaint(own, place)
+    made: Any
     if kind is not None:
-        if person is not None or new_key:
-            raise click.UsageError("a program has neither a person's device nor a security key")
-        own = _own_profile(f"{kind}-", security_key)
-        join(own, _given(place))
-        made: Any = make_program_card(own, name, deployment=own.deployment, random=os.urandom)
+        made = make_program_card(own, name, deployment=own.deployment, random=os.urandom)
         subject = made.program
     else:
-        own = _own_profile(person or here.PERSON, security_key)
-        directory = None if place is None else join(own, place).directory
-        if person is not None and not new_key:
-            made = _device_card(own, name, _given(directory))
-        else:
-            made = make_card(
-                own,
-                here.security_key(own),
-                name,
-                rp_id=directory.acceptance.rp_id if directory is not None else rp_id or TRIAL_RP_ID,
-                random=os.urandom,
-                **({} if directory is None else {"deployment": directory.deployment}),
-                roots=() if directory is None else directory.acceptance.attestation_roots,
-            )
+        made = make_card(
+            own,
+            here.security_key(own),
+            name,
+            rp_id=directory.acceptance.rp_id if directory is not None else rp_id or TRIAL_RP_ID,
+            random=os.urandom,
+            **({} if directory is None else {"deployment": directory.deployment}),
+            roots=() if directory is None else directory.acceptance.attestation_roots,
+        )
         subject = made.person
     if own.who.security_key == SOFTWARE and subject.startswith(here.PERSON):
-        note("A SOFTWARE SECURITY KEY: whoever can read your files can be you. For trials and tests only")
+        note(SOFTWARE_WARNING)
     write_file(output, made.encode())
     note(f"card of {name} ({subject}) written to {output}; profile in {own.path}")
     show({"card": str(output), "profile": str(own.path), "subject": subject}, [subject])
@@ -201,21 +192,8 @@ def found(draft_file: Path, signatures: tuple[Path, ...], socket: Path) -> None:
     read = parse_draft(read_file(draft_file))
     given = [parse_signature(read_file(path)) for path in signatures]
     name = found_deployment(Connection(socket), read, given)
-    note(f"founded. Everybody: `strongroom deployment connect {socket.absolute()}#{name}`; custodians: `share fetch`")
+    note(f"founded. Everybody: `strongroom connect {socket.absolute()}#{name}`; custodians: `share fetch`")
     show({"deployment": name, "socket": str(socket.absolute())}, [name])
-
-
-@group.command()
-@click.argument("place", callback=lambda context, parameter, value: parse_place(value), metavar="https://…#sr1:…")
-@json_option
-def connect(place: Place) -> None:
-    """Have this profile belong to a deployment, by the name that somebody you trust gave you."""
-    from strongroom.client.session import join
-
-    own = here.profile()
-    directory = join(own, place).directory
-    note(f"connected: {directory.size} entries verified, the first is the founding that has this name")
-    show({"deployment": own.deployment, "where": own.where, "size": directory.size}, [own.deployment])
 
 
 @group.command()
@@ -254,7 +232,7 @@ def status(socket: Path | None) -> None:
     show(told | verified, lines)
 
 
-def _own_profile(subject: str, security_key: str) -> Profile:
+def own_profile(subject: str, security_key: str) -> Profile:
     """Return a profile for `subject`, a kind or an identifier: a new one, or one that nothing came of yet."""
     from strongroom.client.profile import create_profile, open_profile
     from strongroom.terms.ids import kind_of, new_id
@@ -271,31 +249,6 @@ def _own_profile(subject: str, security_key: str) -> Profile:
         if not is_same or own.who.credentials or own.who.device is not None:
             raise
         return own
-
-
-def _device_card(own: Profile, name: str, directory: Directory) -> Card:
-    """Return the card of this machine as one more device of a person, with the security keys that they have."""
-    from strongroom.acts.enrol import NewKey
-    from strongroom.client.cards import Card
-    from strongroom.client.names import new_detail
-    from strongroom.directory import find
-    from strongroom.statements.signing import point_of, prove_possession
-    from strongroom.terms.ids import new_id
-
-    person, device, key = find.person(directory, own.who.subject).person, new_id("device", os.urandom), own.key()
-    own.set_device(device)
-    for known in directory.credentials.values():
-        if known.person == person and not (known.removed or known.compromised):
-            own.add_credential(known.credential, known.raw_id)
-    return Card(
-        deployment=directory.deployment,
-        person=person,
-        detail=new_detail(name, os.urandom),
-        credentials=(),
-        device=device,
-        key=NewKey(public_key=point_of(key), proof=prove_possession(key, directory.deployment, device)),
-        custodian=own.custodian().public_key().raw,
-    )
 
 
 def _given(value: T | None) -> T:

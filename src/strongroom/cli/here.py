@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from strongroom.cli.output import note
-from strongroom.terms.errors import BadRequest, KeepSealed, NotAllowed, NotFound, UnknownSigner
+from strongroom.terms.errors import BadRequest, KeepSealed, NotAllowed, NotFound, StrongroomError, UnknownSigner
 from strongroom.terms.outer_errors import KeepUnavailable
 
 if TYPE_CHECKING:
     from strongroom.client.deployment import Deployment
+    from strongroom.client.private_folder import PrivateFolder
     from strongroom.client.profile import Profile
     from strongroom.client.security_keys.port import SecurityKey
     from strongroom.client.session import Session, Speaker
@@ -43,6 +45,13 @@ def profile() -> Profile:
     if not folder.exists():
         raise NotFound(f"no profile in `{folder}`", hint="make one with `strongroom deployment card`")
     return open_profile(folder)
+
+
+def folder() -> PrivateFolder:
+    """Return the profile's folder; errors as for `profile`."""
+    from strongroom.client.private_folder import PrivateFolder
+
+    return PrivateFolder(profile().path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,7 @@ def reader() -> Reader:
         speaker = None
     if speaker is not None and not _is_live(speaker):
         speaker = None
+    _remember(own, deployment)
     return Reader(profile=own, deployment=deployment, speaker=speaker)
 
 
@@ -114,6 +124,7 @@ def speaker() -> Speaker:
     if not _is_live(found):
         found.profile.keep_session(None)
         raise UnknownSigner("your session was ended")
+    _remember(found.profile, found.deployment)
     return found
 
 
@@ -159,6 +170,19 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show it."""
         note(f"warning: {record.getMessage()}")
+
+
+def _remember(own: Profile, deployment: Deployment) -> None:
+    """Have the names that the command learns completed from then on, where that is wanted."""
+    from strongroom.cli import known
+    from strongroom.client.private_folder import PrivateFolder
+
+    def remember() -> None:
+        # Nothing depends on it: what cannot be remembered now is learned again.
+        with suppress(StrongroomError):
+            known.remember(PrivateFolder(own.path), deployment)
+
+    click.get_current_context().call_on_close(remember)
 
 
 def _is_live(found: Speaker) -> bool:

@@ -41,10 +41,10 @@ def list_(kind: str | None, last: int | None) -> None:
         if kind in {None, (entry := replica.entry(index)).kind}
     ]
     found = found[-last:] if last is not None else found
-    reader.learn({by for _, entry in found if (by := _by(entry)) in reader.directory.people})
+    reader.learn({by for _, entry in found if (by := said_by(entry)) in reader.directory.people})
     rows = [("ENTRY", "TIME", "KIND", "BY")]
-    rows += [(str(index), moment(one.at), one.kind, reader.called(_by(one))) for index, one in found]
-    entries = [{"index": index, "at": one.at, "kind": one.kind, "by": _by(one) or None} for index, one in found]
+    rows += [(str(index), moment(one.at), one.kind, reader.called(said_by(one))) for index, one in found]
+    entries = [{"index": index, "at": one.at, "kind": one.kind, "by": said_by(one) or None} for index, one in found]
     show({"entries": entries}, table(rows))
 
 
@@ -53,19 +53,9 @@ def list_(kind: str | None, last: int | None) -> None:
 @json_option
 def show_(index: int) -> None:
     """Show one entry: the statement that caused it, and what the keep added."""
-    from strongroom.statements.statement import parse_statement
     from strongroom.terms import canonical
-    from strongroom.terms.digests import sha256
-    from strongroom.terms.records import record_json
 
-    replica = here.reader().deployment.replica
-    entry = replica.entry(index)
-    known: dict[str, Any] = {"index": index, "at": entry.at, "kind": entry.kind, "leaf": sha256(replica.leaf(index))}
-    if entry.statement is not None:
-        envelope = entry.envelope()
-        known["statement"] = record_json(parse_statement(envelope))
-        known["signed_by"] = [one.keyid for one in envelope.signatures]
-    known["data"] = entry.data
+    known = entry_json(index, here.reader().deployment.replica.leaf(index))
     lines = [
         f"{name:<10} {value if isinstance(value, str) else canonical.encode(value).decode('utf-8')}"
         for name, value in known.items()
@@ -147,6 +137,33 @@ def export(folder: Path) -> None:
     show(known | {"deployment": replica.deployment}, [str(folder)])
 
 
+def entry_json(index: int, leaf: bytes) -> dict[str, Any]:
+    """Return what an entry says, its statement decoded."""
+    from strongroom.directory.entries import parse_entry
+    from strongroom.statements.statement import parse_statement
+    from strongroom.terms.digests import sha256
+    from strongroom.terms.records import record_json
+
+    entry = parse_entry(leaf)
+    known: dict[str, Any] = {"index": index, "at": entry.at, "kind": entry.kind, "leaf": sha256(leaf)}
+    if entry.statement is not None:
+        envelope = entry.envelope()
+        known["statement"] = record_json(parse_statement(envelope))
+        known["signed_by"] = [one.keyid for one in envelope.signatures]
+    known["data"] = entry.data
+    return known
+
+
+def said_by(entry: Entry) -> str:
+    """Return whose statement caused it; nobody's for what the keep itself saw or enacted."""
+    from strongroom.statements.statement import parse_statement
+
+    try:
+        return parse_statement(entry.envelope()).by
+    except StrongroomError:
+        return ""
+
+
 def _checkpoint(replica: Replica) -> Checkpoint:
     if replica.checkpoint is None:
         raise NotFound("nothing of the log is here yet", hint="run this where the keep can be asked")
@@ -163,13 +180,3 @@ def _note(replica: Replica) -> bytes:
     if replica.note is None:
         raise NotFound("no checkpoint is here yet", hint="run this where the keep can be asked")
     return replica.note
-
-
-def _by(entry: Entry) -> str:
-    """Return whose statement caused it; nobody's for what the keep itself saw or enacted."""
-    from strongroom.statements.statement import parse_statement
-
-    try:
-        return parse_statement(entry.envelope()).by
-    except StrongroomError:
-        return ""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from strongroom.cli.known import Known
 from strongroom.cli.output import as_json
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import Identity
@@ -16,6 +17,12 @@ from strongroom.terms.digests import parse_digest
 from strongroom.terms.names import VersionName, parse_version
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+FREEZABLE = ("model", "person", "device", "zone", "workload")
+VERSION = Known("VERSION", "version", "alias")
+MODEL = Known("MODEL", "model")
+PROPOSAL = Known("PROPOSAL", "statement")
+GRANT = Known("GRANT", "grant")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z")
@@ -56,14 +63,14 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     return None if value is None else parse_version(value)
 
 
-def _store(context: click.Context, parameter: click.Parameter, value: str) -> ObjectStore:
-    return open_store(value)
+def _store(context: click.Context, parameter: click.Parameter, value: str) -> ObjectStore | None:
+    return None if context.resilient_parsing else open_store(value)  # for completion, nothing is opened
 
 
 def _identity(context: click.Context, parameter: click.Parameter, value: str | None) -> Identity | None:
     from strongroom.client.identity import read_identity
 
-    return None if value is None else read_identity(value)
+    return None if value is None or context.resilient_parsing else read_identity(value)
 
 
 def _digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -30,6 +30,11 @@ def as_json(context: click.Context, parameter: click.Parameter, value: bool) -> 
     return value
 
 
+def is_json() -> bool:
+    """Tell whether `--json` was given."""
+    return _Form.is_json
+
+
 def show_error(error: StrongroomError, *, result: Mapping[str, Any] | None = None, lines: Sequence[str] = ()) -> None:
     """Show `error` as one line and a hint on standard error, and with `--json` on standard output as well.
 
@@ -37,9 +42,9 @@ def show_error(error: StrongroomError, *, result: Mapping[str, Any] | None = Non
     """
     fields = {"family": error.family, "code": error.code, "message": error.message, "hint": error.hint}
     show({**(result or {}), "error": fields}, lines)
-    click.echo(f"strongroom: {error.family.lower()}: {_one_line(error.message)}", err=True)
+    click.echo(f"strongroom: {error.family.lower()}: {one_line(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  hint: {_one_line(error.hint)}", err=True)
+        click.echo(f"  hint: {one_line(error.hint)}", err=True)
 
 
 def show(value: Mapping[str, Any] | Sequence[Any], lines: Sequence[str]) -> None:
@@ -48,12 +53,12 @@ def show(value: Mapping[str, Any] | Sequence[Any], lines: Sequence[str]) -> None
         click.echo(json.dumps(value, indent=2))
         return
     for line in lines:
-        click.echo(_one_line(line))
+        click.echo(one_line(line))
 
 
 def note(text: str) -> None:
     """Say something beside the result, on standard error."""
-    click.echo(_one_line(text), err=True)
+    click.echo(one_line(text), err=True)
 
 
 def size(size_bytes: int) -> str:
@@ -81,7 +86,7 @@ def moment(seconds: float) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return `rows`, the first of them the heading, in columns."""
-    rows = [[_one_line(cell) for cell in row] for row in rows]
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -132,6 +137,6 @@ def bar(what: str) -> Iterator[Bar]:
         shown.close()
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return `text` with controls escaped: names from a store must not move the cursor of who reads them."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from strongroom.cli import here
-from strongroom.cli.options import PathText, json_option
+from strongroom.cli.known import Known
+from strongroom.cli.options import VERSION, PathText, json_option
 from strongroom.cli.output import count, note, show, show_error, table
 from strongroom.terms.errors import BadPolicy, BadRequest, NotFound
 
@@ -88,8 +89,8 @@ def show_(name: str | None) -> None:
 
 
 @group.command()
-@click.argument("person", metavar="PERSON")
-@click.argument("version", metavar="VERSION")
+@click.argument("person", type=Known("PERSON", "person"), metavar="PERSON")
+@click.argument("version", type=VERSION, metavar="VERSION")
 @click.option(
     "--device", default=None, metavar="ID", help="From which device. [default: theirs, if they have one only]"
 )

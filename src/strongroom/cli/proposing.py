@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from strongroom.cli import here
-from strongroom.cli.options import Duration, json_option, purpose_option
+from strongroom.cli.known import Known
+from strongroom.cli.options import VERSION, Duration, json_option, purpose_option
 from strongroom.cli.output import note, show
 
 if TYPE_CHECKING:
@@ -18,11 +19,17 @@ _HOUR = 3600
 
 
 @click.command()
-@click.argument("version", metavar="VERSION")
+@click.argument("version", type=VERSION, metavar="VERSION")
 @click.option("--for", "seconds", type=Duration(), required=True, help="How long you want to be able to open it.")
 @purpose_option
 @click.option("--file", "files", multiple=True, metavar="PATH", help="Only this file of it; may be repeated.")
-@click.option("--workload", default=None, metavar="THING", help="Not for this device, but for a workload.")
+@click.option(
+    "--workload",
+    type=Known("THING", "workload"),
+    default=None,
+    metavar="THING",
+    help="Not for this device, but for a workload.",
+)
 @json_option
 def request(version: str, seconds: int, purpose: str, files: tuple[str, ...], workload: str | None) -> None:
     """Ask to open a version from this device. Prints the proposal: others approve it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from strongroom.cli.files import read_text
 from strongroom.cli.options import Duration, PathText, json_option, yes_option
 from strongroom.cli.output import count, moment, note, show
 from strongroom.terms.errors import NotFound
+
+if TYPE_CHECKING:
+    from strongroom.client.profile import Profile
+    from strongroom.directory.state import Directory
 
 _HOUR = 3600
 
@@ -25,7 +29,9 @@ def login(seconds: int) -> None:
     from strongroom.client.session import login as open_session
 
     own = here.person()
-    session = open_session(own, connect(own), here.security_key(own), hours=seconds / _HOUR)
+    deployment = connect(own)
+    _learn_credentials(own, deployment.sync())
+    session = open_session(own, deployment, here.security_key(own), hours=seconds / _HOUR)
     session.learn([session.subject])
     until = moment(session.until)
     note(f"logged in as {session.deployment.called(session.subject)} until {until} UTC")
@@ -125,6 +131,14 @@ def unseal(share_file: Path | None, yes: str | None) -> None:
     here.agree(unseal_words(key), yes, "Does the keep's own console show these words?")
     missing = give_share(own, connection, words, to=key)
     show({"missing": missing}, ["the keep is open" if missing == 0 else f"{count(missing, 'share')} missing still"])
+
+
+def _learn_credentials(own: Profile, directory: Directory) -> None:
+    """Remember this person's security keys, which a machine does not know that was just enrolled."""
+    known = set(own.credentials.values())
+    for one in directory.credentials.values():
+        if one.person == own.who.subject and one.credential not in known and not (one.removed or one.compromised):
+            own.add_credential(one.credential, one.raw_id)
 
 
 commands = (login, logout, whoami, unseal)

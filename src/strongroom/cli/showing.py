@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from strongroom.cli import here
+from strongroom.cli.known import Known
 from strongroom.cli.options import json_option
 from strongroom.cli.output import moment, show, table
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from strongroom.terms.canonical import Json
 
 Row = tuple[str, ...]
+_KINDS = ("person", "workload", "zone", "model", "version", "alias", "statement", "grant", "device")
 
 
 @click.command("show")
-@click.argument("thing", required=False, metavar="[THING]")
+@click.argument("thing", type=Known("THING", *_KINDS), required=False, metavar="[THING]")
 @json_option
 def show_(thing: str | None) -> None:
     """Show what there is; or one person, model, version, …; or a proposal as its approvers read it."""

@@ -14,6 +14,7 @@ from strongroom.client.names import details_of
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import BadRequest, NotFound, StrongroomError
 from strongroom.terms.ids import kind_of
+from strongroom.terms.names import is_alias
 
 RECORDS = {
     "person": "people",
@@ -24,13 +25,14 @@ RECORDS = {
     "zone": "zones",
     "model": "models",
     "version": "versions",
+    "alias": "aliases",
     "session": "sessions",
     "grant": "grants",
     "statement": "proposals",
 }
 """Where the directory has things of each kind."""
 
-NAMED = ("person", "workload", "attester", "zone", "model", "version")
+NAMED = ("person", "workload", "attester", "zone", "model", "version", "alias")
 
 
 class Learner(Protocol):
@@ -66,12 +68,15 @@ def find_thing(learner: Learner, text: str, kinds: Collection[str] = tuple(RECOR
     named = [kind for kind in NAMED if kind in kinds]
     learner.learn([one for kind in named for one in records(directory, kind)])
     names = learner.deployment.names
+    if "@" in text and "alias" in kinds and is_alias(text):
+        return names.alias(directory, text).alias
     if "@" in text and "version" in kinds:
+        learner.learn(directory.aliases if is_alias(text) else ())
         return names.version(directory, text).version
     found = [
         one
         for kind in named
-        if kind != "version"
+        if kind not in {"version", "alias"}
         for one in records(directory, kind)
         if names.text_of(details_of(directory, one) or "") == text
     ]
@@ -94,7 +99,7 @@ def name_of(deployment: Deployment, identifier: str) -> str | None:
 
 def spoken(kinds: Collection[str]) -> str:
     """Return kinds as people say them: `a person or a workload`."""
-    said = {"statement": "a proposal", DEPLOYMENT: "`deployment`", "attester": "an attester"}
+    said = {"statement": "a proposal", DEPLOYMENT: "`deployment`", "attester": "an attester", "alias": "an alias"}
     return " or ".join(said.get(kind, f"a {kind}") for kind in kinds)
 
 

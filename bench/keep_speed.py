@@ -30,7 +30,7 @@ from measure import Row, Section, Timed, ratios, say, take_turns
 
 from strongroom.acts.admit import admit
 from strongroom.acts.decide import bundle_of, decide
-from strongroom.client.released import release_info
+from strongroom.client.answers import release_info
 from strongroom.directory.state import Directory
 from strongroom.journal.sqlite import create_journal, open_journal
 from strongroom.keep.__main__ import log_key_of

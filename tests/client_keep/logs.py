@@ -24,6 +24,7 @@ from strongroom.acts.decide import bundle_of, decide, enact
 from strongroom.acts.deployment_found import FoundingRole
 from strongroom.acts.fold import fold, genesis
 from strongroom.acts.role_give import RoleGive
+from strongroom.client.answers import RELEASED, release_info
 from strongroom.client.cards import make_card, make_program_card
 from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
@@ -31,7 +32,6 @@ from strongroom.client.founding import Draft, Plan, PlannedZone, draft_genesis, 
 from strongroom.client.names import Detail, new_detail
 from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, Profile, create_profile
-from strongroom.client.released import RELEASED, release_info
 from strongroom.client.requests import approve, proposal_id, request_access
 from strongroom.client.requests import propose as ask_for
 from strongroom.client.review import review
@@ -175,9 +175,12 @@ class Keeper:
     def _act(self, request: Request) -> Reply:
         envelope = parse_envelope(request["statement"])
         said = admit(self.directory, envelope, at=self.clock.at)
-        if said.statement.id in self.directory.statements:
+        seen = self.directory.statements.get(said.statement.id)
+        if seen is not None and said.act.name != "release":
             raise AlreadyDone("said before")
         permitted = decide(self.directory, bundle_of(self.directory), said, at=self.clock.at)
+        if seen is not None:
+            return {**self.logged(seen.index), "answer": self._release(said.body, seen.index)}
         if said.act.name == "read":
             texts = {one: self.details[one].json() for one in said.body.digests if one in self.details}
             return {"answer": {"details": texts}}

@@ -171,7 +171,7 @@ def _decrypt_into(version: SealedVersion, descriptors: Mapping[str, int]) -> Non
     def write(job: tuple[str, int, int], buffers: Buffers) -> None:
         path, offset, size_bytes = job
         plain = buffers.get("plain", size_bytes)
-        version.read_into([Wanted(path=path, offset=offset, into=plain)])
+        version.read_into([Wanted(path=path, offset=offset, into=plain)], stopped=buffers.stopped)
         while len(plain):
             count = os.pwrite(descriptors[path], plain, offset)
             plain, offset = plain[count:], offset + count

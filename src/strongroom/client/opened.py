@@ -120,7 +120,9 @@ class OpenVersion:
 
     def close(self) -> None:
         """Forget the keys. Whatever would need them raises from now on; closing twice is nothing new."""
-        self._version = None
+        version, self._version = self._version, None
+        if version is not None:
+            version.close()
 
     def keys(self) -> list[str]:
         """Return the names of all tensors, in order."""

@@ -11,20 +11,23 @@ What comes with a release is used only when all of this holds:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Unpack
 
-from strongroom.acts import release, version_register
+from strongroom.acts import release as acts_release
+from strongroom.acts import version_register
 from strongroom.acts.table import act_named
-from strongroom.client.deployment import Done, Logged
+from strongroom.client.answers import Due, Release, release_info
+from strongroom.client.lease import Lease
+from strongroom.client.mark import Clock, boot_seconds
 from strongroom.client.names import new_detail
 from strongroom.client.opened import OpenVersion, opened
 from strongroom.client.seal import SealedForDeployment, SealOptions, seal_for_deployment
-from strongroom.client.session import Speaker
+from strongroom.client.session import Program, Session, Speaker, connect, resume
 from strongroom.client.version import SealedVersion, fetch_deployment_manifest, open_released
-from strongroom.directory.state import Directory, FilePath, Grant, Model, Version
+from strongroom.directory.state import FilePath, Grant, Model, Version
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import (
     DATA_KEY_BYTES,
@@ -36,34 +39,15 @@ from strongroom.sealing.keys import (
     ReleasedKeys,
     unwrap_with,
 )
-from strongroom.statements.envelope import parse_envelope
-from strongroom.statements.signing import verify_ed25519
-from strongroom.statements.statement import KEEP, parse_statement
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
 from strongroom.terms.errors import NotAllowed
 from strongroom.terms.ids import new_id
 from strongroom.terms.outer_errors import BadAnswer
-from strongroom.terms.records import Bytes, Count, Digest, Instant, VersionId, parse_record
-
-RELEASED = "released/1"
-RELEASE_FORMAT = "strongroom/release/1"
+from strongroom.terms.records import Bytes, parse_record
 
 _Key = Annotated[bytes, Bytes(DATA_KEY_BYTES)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
-    """The body of the keep's answer to a release."""
-
-    entry: Digest
-    index: Count
-    version: VersionId
-    manifest: Digest
-    recipient: Digest
-    expires_at: Instant
-    wrapped: Annotated[bytes, Bytes(most=8 << 20)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +105,46 @@ def sealed_through_keep(
     files: Sequence[str] | None = None,
     grant: str | None = None,
     threads: int | None = None,
+    sync: bool = True,
+    again: Callable[[], Speaker] | None = None,
+    monotonic: Clock = boot_seconds,
 ) -> SealedVersion:
-    """Return a version with the keys that the keep released for it; see `open_through_keep`."""
-    directory = speaker.deployment.sync()
-    speaker.learn(directory.models)
+    """Return a version with the keys that the keep released for it; see `open_through_keep`.
+
+    Without `sync` what is known here has to do, and one question is asked: the keep decides on the newest state anyway.
+    `again` gives somebody who speaks for the same subject when a lease has to be asked for anew, in any thread.
+    """
+    directory = speaker.deployment.sync() if sync else speaker.directory
+    if sync:
+        speaker.learn(directory.models)
     version = speaker.deployment.names.version(directory, name)
     chosen = find_grant(speaker, version, files=files, grant=grant)
     asked = tuple(sorted(set(files))) if files is not None else chosen.files
-    keys = release_keys(speaker, version, chosen, asked)
+    release, keys = release_keys(speaker, version, chosen, asked, monotonic=monotonic)
     manifest = fetch_deployment_manifest(
         store, version.model, version.seal_id, deployment=directory.deployment, digest=version.manifest
     )
-    return open_released(store, manifest, keys, threads=threads)
+
+    def anew() -> Release:
+        fresh = again() if again is not None else speak_again(speaker)
+        fresh.deployment.sync()
+        chosen = find_grant(fresh, version, files=asked)
+        return release_keys(fresh, version, chosen, asked, monotonic=monotonic)[0]
+
+    lease = Lease(release, anew, called=speaker.deployment.called(version.version), monotonic=monotonic)
+    return open_released(store, manifest, keys, threads=threads, lease=lease, label=directory.label_of(version))
+
+
+def speak_again(speaker: Speaker) -> Speaker:
+    """Return somebody who speaks for the same subject, in the session that the profile has now, in any thread.
+
+    Raises:
+        UnknownSigner: nobody is logged in.
+    """
+    deployment = connect(speaker.profile, clock=speaker.clock)
+    if isinstance(speaker, Session):
+        return resume(speaker.profile, deployment, clock=speaker.clock, random=speaker.random)
+    return Program(profile=speaker.profile, deployment=deployment, clock=speaker.clock, random=speaker.random)
 
 
 def find_grant(
@@ -160,19 +172,60 @@ def find_grant(
     return max(found, key=lambda one: one.until)
 
 
-def release_keys(speaker: Speaker, version: Version, grant: Grant, files: tuple[str, ...] | None) -> ReleasedKeys:
-    """Return the keys of `version`, whole or of `files`, as the keep releases them; see `open_through_keep`."""
-    recipient = Identity(speaker.random(SEED_BYTES))
-    body = release.Release(
+def release_keys(
+    speaker: Speaker,
+    version: Version,
+    grant: Grant,
+    files: tuple[str, ...] | None,
+    *,
+    monotonic: Clock = boot_seconds,
+) -> tuple[Release, ReleasedKeys]:
+    """Return the keys of `version`, whole or of `files`, and their release, as its lease takes it.
+
+    Errors as for `open_through_keep`; `monotonic` is the clock that the lease goes by.
+    """
+    act, recipient = act_named("release"), Identity(speaker.random(SEED_BYTES))
+    body = acts_release.Release(
         version=version.version,
         manifest=version.manifest,
         grant=grant.grant,
         recipient=recipient.public_key().raw,
         files=files,
     )
+    # It stays valid for as long as it may be renewed.
+    envelope = speaker.sign(act, speaker.statement(act, body, seconds=act.longest_seconds))
+    sent = monotonic()
     # 1
-    done = speaker.say(act_named("release"), body)
-    return _parse_keys(_unwrap(speaker.directory, done, version, recipient, now=speaker.now()), files)
+    done = speaker.deployment.act(act, envelope, alone=True)
+    directory, connection = speaker.directory, speaker.deployment.connection
+    due = Due(
+        deployment=directory.deployment,
+        era=directory.era,
+        answer_key=directory.keys.answer,
+        entry=sha256(done.logged.leaf),
+        index=done.logged.index,
+        version=version.version,
+        manifest=version.manifest,
+        recipient=recipient.public_key().digest(),
+    )
+    # 2, 3
+    verified = due.verify(done.answer)
+    if (late := speaker.now() - verified.body.expires_at) >= 0:
+        raise BadAnswer(f"this release expired {late} s ago")
+    # 4
+    info = release_info(
+        deployment=due.deployment,
+        version=due.version,
+        entry=due.entry,
+        recipient=due.recipient,
+        expires_at=verified.body.expires_at,
+    )
+    keys = _parse_keys(unwrap_with(recipient, verified.body.wrapped, info), files)
+
+    def ask(seconds: float) -> Json:
+        return connection.within(seconds).ask("act", statement=envelope.json(), details=[]).ok.get("answer")
+
+    return Release(due=due, at=verified.at, expires_at=verified.body.expires_at, sent=sent, ask=ask), keys
 
 
 def seal_through_keep(
@@ -236,49 +289,6 @@ def register(
     text = speaker.deployment.names.text_of(model.details)
     name = f"{text if text is not None else model.model}@{version.number}"
     return Registered(name=name, version=version.version, number=version.number, sealed=sealed)
-
-
-def release_info(*, deployment: str, version: str, entry: str, recipient: str, expires_at: int) -> bytes:
-    """Return HPKE's `info` of a release."""
-    return canonical.encode(
-        {
-            "deployment": deployment,
-            "entry": entry,
-            "expires_at": expires_at,
-            "format": RELEASE_FORMAT,
-            "recipient": recipient,
-            "version": version,
-        }
-    )
-
-
-def _unwrap(directory: Directory, done: Done, version: Version, recipient: Identity, *, now: int) -> bytes:
-    """Return what the keep wrapped to `recipient`, if its answer is what it should be."""
-    logged: Logged = done.logged
-    # 2
-    envelope = parse_envelope(done.answer.get("envelope") if isinstance(done.answer, dict) else None)
-    verify_ed25519(directory.keys.answer, envelope.message, envelope.signature(KEEP).sig)
-    statement = parse_statement(envelope)
-    said: tuple[Any, ...] = (statement.kind, statement.by, statement.deployment, statement.era)
-    if said != (RELEASED, KEEP, directory.deployment, directory.era):
-        raise BadAnswer("the keep signed something else than a release of this deployment")
-    # 3
-    body = parse_record(Released, statement.body)
-    entry, ours = sha256(logged.leaf), recipient.public_key().digest()
-    about = (body.entry, body.index, body.version, body.manifest, body.recipient)
-    if about != (entry, logged.index, version.version, version.manifest, ours):
-        raise BadAnswer("the keep released something else than what was asked for, or to somebody else")
-    if body.expires_at <= now:
-        raise BadAnswer(f"this release expired {now - body.expires_at} s ago")
-    # 4
-    info = release_info(
-        deployment=directory.deployment,
-        version=version.version,
-        entry=entry,
-        recipient=ours,
-        expires_at=body.expires_at,
-    )
-    return unwrap_with(recipient, body.wrapped, info)
 
 
 def _parse_keys(plain: bytes, files: tuple[str, ...] | None) -> ReleasedKeys:

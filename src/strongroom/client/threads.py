@@ -24,9 +24,13 @@ def default_threads() -> int:
 
 
 class Buffers:
-    """One thread's scratch memory, reused from job to job so that nothing is allocated on the hot path."""
+    """One thread's scratch memory, reused from job to job so that nothing is allocated on the hot path.
 
-    def __init__(self) -> None:
+    `stopped` is set when the work is given up, for a job that waits.
+    """
+
+    def __init__(self, stopped: threading.Event | None = None) -> None:
+        self.stopped = stopped if stopped is not None else threading.Event()
         self._views: dict[str, memoryview] = {}
 
     def get(self, use: str, size_bytes: int) -> memoryview:
@@ -37,19 +41,26 @@ class Buffers:
         return view[:size_bytes]
 
 
-def run_jobs(jobs: Iterable[J], work: Callable[[J, Buffers], None], *, threads: int) -> None:
+def run_jobs(
+    jobs: Iterable[J],
+    work: Callable[[J, Buffers], None],
+    *,
+    threads: int,
+    stopped: threading.Event | None = None,
+) -> None:
     """Call `work` for every job on up to `threads` threads; return when all are done.
 
     Jobs are taken in order. After a failure no further job starts; those running end, and the failure that stands
-    first in the order of jobs is raised. A keyboard interrupt stops in the same way.
+    first in the order of jobs is raised. A keyboard interrupt stops in the same way. Work inside a job of other work
+    gives that one's `stopped`, and stops with it.
     """
     source: Iterator[tuple[int, J]] = iter(enumerate(jobs))
     taking = threading.Lock()
-    stopped = threading.Event()
+    stopped = stopped if stopped is not None else threading.Event()
     failures: list[tuple[int, BaseException]] = []
 
     def worker() -> None:
-        buffers = Buffers()
+        buffers = Buffers(stopped)
         while not stopped.is_set():
             with taking:
                 try:

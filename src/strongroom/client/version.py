@@ -6,15 +6,17 @@ whole is decrypted into its destination without a copy.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
+from strongroom.client.lease import Lease
 from strongroom.client.threads import Buffers, Progress, default_threads, no_progress, run_jobs
 from strongroom.objects import ObjectStore
 from strongroom.sealing import floe
-from strongroom.sealing.keys import Identity, ReleasedKeys
+from strongroom.sealing.keys import FileKeys, Identity, ReleasedKeys
 from strongroom.sealing.manifest import (
     LARGEST_MANIFEST_BYTES,
     Contents,
@@ -52,12 +54,20 @@ class Batch:
 class SealedVersion:
     """A version whose manifest is open. Reads from any number of threads at once.
 
-    `files` are those that its keys open, `withheld` those that a release of named files does not include.
+    `files` are those that its keys open, `withheld` those that a release of named files does not include. What the keep
+    released has a `lease`, and the `label` that it had then.
     """
 
-    def __init__(self, store: ObjectStore, contents: Contents, *, threads: int | None = None) -> None:
-        self.store = store
-        self.contents = contents
+    def __init__(
+        self,
+        store: ObjectStore,
+        contents: Contents,
+        *,
+        threads: int | None = None,
+        lease: Lease | None = None,
+        label: int = 0,
+    ) -> None:
+        self.store, self.contents, self.lease, self.label = store, contents, lease, label
         self.manifest = contents.manifest
         self.files: Mapping[str, SealedFile] = {file.path: file for file in contents.released}
         self.withheld: Mapping[str, SealedFile] = {
@@ -67,6 +77,8 @@ class SealedVersion:
         self.numbers: Mapping[str, int] = {file.path: number for number, file in enumerate(contents.files)}
         self._decryptors: dict[int, floe.Decryptor] = {}
         self._parameters = contents.manifest.public.parameters
+        if lease is not None:
+            lease.when_ended(self._forget)
 
     @property
     def name(self) -> Name:
@@ -87,6 +99,15 @@ class SealedVersion:
             raise NotFound(
                 f"version {self.name} has no file `{path}`", hint="see its files with `strongroom inspect`"
             ) from None
+
+    def close(self) -> None:
+        """End the lease from this side, if there is one, and forget the keys with it."""
+        if self.lease is not None:
+            self.lease.close()
+
+    def _forget(self) -> None:
+        self.contents = replace(self.contents, keys=FileKeys(manifest=b"", files={}))
+        self._decryptors.clear()
 
     def check_released(self, paths: Iterable[str]) -> None:
         """Refuse files that the version has and the release does not include.
@@ -110,10 +131,17 @@ class SealedVersion:
         self.read_into([Wanted(path=path, offset=offset, into=memoryview(out))])
         return bytes(out)
 
-    def read_into(self, wanted: Iterable[Wanted], *, progress: Progress = no_progress) -> None:
-        """Fill every range that is wanted.
+    def read_into(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        progress: Progress = no_progress,
+        stopped: threading.Event | None = None,
+    ) -> None:
+        """Fill every range that is wanted. `stopped` as `run_jobs` has it.
 
         Raises:
+            LeaseEnded: the keep lets nothing further be opened.
             ObjectMissing, ObjectSize, ObjectTampered: the store does not hold what was sealed. What was filled until
                 then is authentic; the rest is untouched or zero.
         """
@@ -124,6 +152,7 @@ class SealedVersion:
             self._plan(ranges),
             lambda batch, buffers: self._read_batch(batch, buffers, progress),
             threads=min(self.threads, most_jobs),
+            stopped=stopped,
         )
 
     def check_objects(self) -> None:
@@ -184,6 +213,9 @@ class SealedVersion:
         stop = min(parameters.segment_offset(first + count), parameters.sealed_bytes(size))
         sealed = buffers.get("sealed", stop - start)
         self.fetch(number, start, sealed)
+        # ORDER: after the fetch, which may take long, and before the first byte of it is opened.
+        if self.lease is not None:
+            self.lease.check(buffers.stopped)
         if with_header:
             self.check_header(number, sealed[: floe.HEADER_BYTES])
             sealed = sealed[floe.HEADER_BYTES :]
@@ -309,18 +341,28 @@ def open_sealed(
 
 
 def open_released(
-    store: ObjectStore, manifest: Manifest, keys: ReleasedKeys, *, threads: int | None = None
+    store: ObjectStore,
+    manifest: Manifest,
+    keys: ReleasedKeys,
+    *,
+    threads: int | None = None,
+    lease: Lease | None = None,
+    label: int = 0,
 ) -> SealedVersion:
     """Return the version of `manifest`, opened by keys that the keep released, and its objects all there.
+
+    Its bytes are opened for as long as `lease` lasts.
 
     With keys of named files it has those files alone; all others are refused with `NotReleased`.
 
     TRUST: `manifest` comes from `fetch_deployment_manifest`, which has held it against the digest in the log.
     """
-    return _open(store, open_with_keys(manifest, keys), threads)
+    return _open(store, open_with_keys(manifest, keys), threads, lease, label)
 
 
-def _open(store: ObjectStore, contents: Contents, threads: int | None) -> SealedVersion:
-    version = SealedVersion(store, contents, threads=threads)
+def _open(
+    store: ObjectStore, contents: Contents, threads: int | None, lease: Lease | None = None, label: int = 0
+) -> SealedVersion:
+    version = SealedVersion(store, contents, threads=threads, lease=lease, label=label)
     version.check_objects()
     return version

@@ -132,10 +132,10 @@ class RealGateway:
     url: str = ""
     ca: str = ""
     metrics_url: str = ""
-    world: World = field(init=False)
-    ada: Profile = field(init=False)
-    keep: Process = field(init=False)
-    gateway: Process = field(init=False)
+    world: World = field(init=False, repr=False)
+    ada: Profile = field(init=False, repr=False)
+    keep: Process = field(init=False, repr=False)
+    gateway: Process = field(init=False, repr=False)
     shares: dict[str, str] = field(default_factory=dict)
     is_trial: bool = True
     port: int = 0

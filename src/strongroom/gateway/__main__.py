@@ -99,6 +99,7 @@ async def serve(settings: GatewaySettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     listeners = [Listener(make_app(gateway), door, context, settings.limits)]
+    gateway.metrics.connections.set_function(listeners[0].count)
     where = f"https://{_address(door)}"
     ca = f"; ca: {ca_digest(given.ca_pem)}" if given.ca_pem is not None else ""
     if settings.metrics_port is not None:
@@ -112,6 +113,8 @@ async def serve(settings: GatewaySettings) -> None:
     gateway.stopping.set()
     for task in tasks:
         task.cancel()
+    await asyncio.gather(*tasks, *(one.stop() for one in listeners), return_exceptions=True)
+    gateway.keep.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ Pure ASGI: a signed read has to cost little more than its signature.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -17,19 +18,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from strongroom.gateway import entries, openapi, passing, streams, views
+from strongroom.gateway import entries, objects, openapi, passing, streams, views
 from strongroom.gateway.asked import parse_query
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.problems import HANDLERS, HEADERS, NO_STORE, json_answer, problem
 from strongroom.terms.errors import KeepSealed, NotFound
 from strongroom.terms.outer_errors import GatewayFault, KeepUnavailable, LogDoubted
 
+_PATH = re.compile(rb"[A-Za-z0-9._~/-]*\Z")
 _log = logging.getLogger("strongroom.gateway")
 
 
 def make_app(gateway: Gateway) -> Starlette:
     """Return the application that serves `gateway`."""
-    rooms = (passing, entries, streams, views, openapi)
+    rooms = (passing, entries, streams, views, objects, openapi)
     routes = [*_own(gateway), *(route for room in rooms for route in room.routes(gateway))]
     paths = {route.endpoint: route.path for route in routes}
     app = Starlette(
@@ -76,6 +78,8 @@ class Hull:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
+        if not _PATH.match(scope["raw_path"]):
+            scope["path"] = ""  # of which there is no route: an escape could make two paths of one
 
         async def sent(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -90,14 +94,14 @@ class Hull:
         try:
             await self._app(scope, receive, sent)
         except Exception as error:
-            if status:
-                raise
             # TRUST: the type alone is logged: what an exception says may quote what was sent.
             where = error.__traceback__
             while where is not None and where.tb_next is not None:
                 where = where.tb_next
             line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "nowhere"
             _log.error("a defect: %s at %s", type(error).__name__, line)
+            if status:
+                raise
             await problem(GatewayFault("this request met a defect"))(scope, receive, sent)
         finally:
             route = self._paths.get(scope.get("endpoint"), "other")

@@ -102,12 +102,15 @@ def check_fields(value: Mapping[str, Json], *needed: str, optional: Collection[s
 
 
 async def _read(request: Request, most_bytes: int) -> bytes:
-    held = bytearray()
+    held, announced = bytearray(), request.headers.get("content-length", "0")
+    too_long = BadRequest(f"a body of more than {most_bytes} bytes", hint="send less at a time")
+    if int(announced) > most_bytes:  # `serving` has seen to it that it is a number
+        raise too_long
     try:
         async for chunk in request.stream():
             held += chunk
             if len(held) > most_bytes:
-                raise BadRequest(f"a body of more than {most_bytes} bytes", hint="send less at a time")
+                raise too_long
     except ClientDisconnect:
         raise BadRequest("the body ended early") from None
     return bytes(held)

@@ -10,21 +10,23 @@ from pathlib import Path
 class Limits:
     """What one client can take up. Times are in seconds."""
 
-    handshake_seconds: float = 10
+    handshake_seconds: float = 10.0
     """For the TLS handshake."""
-    header_seconds: float = 10
+    header_seconds: float = 10.0
     """For a request's header, from its first byte; of a connection's first request, from the handshake on."""
     header_bytes: int = 16 << 10
-    body_seconds: float = 30
+    body_seconds: float = 30.0
     """For a request's body, and one second more for each MiB that was announced."""
     body_bytes: int = 1 << 20
     """Of a request; an upload to a local store says itself how long it may be."""
-    reading_seconds: float = 30
+    reading_seconds: float = 30.0
     """How long an answer may lie unread before the connection is closed."""
-    idle_seconds: float = 120
+    idle_seconds: float = 120.0
     """Between two requests."""
+    linger_seconds: float = 1.0
+    """For whoever is refused to read why: a socket that is closed with bytes unread takes the answer with it."""
     connections: int = 1024
-    stop_seconds: float = 5
+    stop_seconds: float = 5.0
     """At the end, for requests that are under way."""
 
 

@@ -119,9 +119,9 @@ class Copies:
     def live(self, directory: Directory, *, at: int, version: str, subject: str, device: str | None) -> Copy | None:
         """Return the newest copy of `version` that is live, of `subject` on `device`; see `find`."""
         for taken in reversed(self._taken.get(version, {}).get(subject, [])):
-            if taken.device == device and taken.index < directory.size and at <= taken.expires_at:
-                if (found := _copy(directory, taken, at)).state == LIVE:
-                    return found
+            is_due = taken.device == device and taken.index < directory.size and at <= taken.expires_at
+            if is_due and (found := _copy(directory, taken, at)).state == LIVE:
+                return found
         return None
 
 

@@ -113,6 +113,12 @@ class LocalStore:
             _read_full(name, file, 0, memoryview(data))
             return bytes(data)
 
+    def open(self, name: str) -> tuple[int, int]:
+        """Return a descriptor to read an object from, and its size, for whoever passes it on; they close it."""
+        check_name(name)
+        with self._errors(name), self._object(name) as (file, size_bytes):
+            return os.dup(file), size_bytes
+
     def create(self, name: str, *, size_bytes: int) -> LocalWriter:
         check_name(name)
         with self._errors(name, size_bytes=size_bytes):

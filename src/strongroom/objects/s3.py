@@ -248,26 +248,52 @@ def part_bytes(size_bytes: int) -> int:
     return max(_PART_BYTES, -(-size_bytes // _MOST_PARTS))
 
 
-def _config(environment: Mapping[str, str]) -> S3Config:
-    """Return all settings that a variable of the environment could otherwise change behind our back."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Access:
+    """What the environment says of where a store is, and who we are there."""
+
+    key: str
+    secret: str = field(repr=False)
+    token: str | None = field(repr=False)
+    region: str
+    endpoint: str
+
+
+def access(environment: Mapping[str, str]) -> S3Access:
+    """Return what `environment` says.
+
+    Raises:
+        AccessDenied: it holds no credential. BadStoreUrl: its endpoint is none, or without TLS on another machine.
+    """
     key, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     if not key or not secret:
         # The client would go and ask the cloud's metadata service over plain HTTP.
         raise AccessDenied("no credential: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set")
-    endpoint = _endpoint(environment)
+    return S3Access(
+        key=key,
+        secret=secret,
+        token=environment.get("AWS_SESSION_TOKEN") or None,
+        region=_region(environment),
+        endpoint=_endpoint(environment),
+    )
+
+
+def _config(environment: Mapping[str, str]) -> S3Config:
+    """Return all settings that a variable of the environment could otherwise change behind our back."""
+    found = access(environment)
     config: S3Config = {
-        "access_key_id": key,
-        "secret_access_key": secret,
-        "region": _region(environment),
-        "endpoint": endpoint,
-        "aws_endpoint_url_s3": endpoint,
+        "access_key_id": found.key,
+        "secret_access_key": found.secret,
+        "region": found.region,
+        "endpoint": found.endpoint,
+        "aws_endpoint_url_s3": found.endpoint,
         "virtual_hosted_style_request": False,
         "skip_signature": False,
         "unsigned_payload": False,
         "conditional_put": "etag",
     }
-    if token := environment.get("AWS_SESSION_TOKEN"):
-        config["session_token"] = token
+    if found.token:
+        config["session_token"] = found.token
     return config
 
 

@@ -1,0 +1,172 @@
+"""Transfer: one HTTP request to wherever a URL leads, over connections that are kept and used again.
+
+TRUST: nobody's. A gateway makes these URLs, and may be hostile; what is fetched is proven afterwards, what is sent is
+sealed. So whoever a URL leads to gets the request and no more: no cookie, no credential, no signature of ours, and no
+redirect is followed. Without TLS it leads nowhere but to this machine.
+
+A URL is itself a right for a quarter of an hour: no message, and so no log, ever holds one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import ssl
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+
+from strongroom.terms.errors import StoreUnavailable
+from strongroom.terms.outer_errors import BadAnswer
+
+STALLED_SECONDS = 20.0
+MOST_KEPT = 64
+LONGEST_URL = 8192
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?:\[(?P<ip6>[0-9A-Fa-f:.]{2,45})\]|(?P<host>[A-Za-z0-9._-]{1,253}))(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<target>/[!$-~]*)\Z"
+)
+_AT_GATEWAY = re.compile(r"/v1/objects/[!$-~]*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Where URLs lead that name no host, and what its certificate is held against."""
+
+    host: str
+    port: int
+    context: ssl.SSLContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A URL in its parts. `is_gateway` if it named no host."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    is_gateway: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people may read of it."""
+        return f"the store at `{self.host}:{self.port}`"
+
+
+class Transfers:
+    """Requests to any number of hosts. Threads may share it; each request has a connection to itself."""
+
+    def __init__(self, gateway: Gateway | None = None, *, stalled_seconds: float = STALLED_SECONDS) -> None:
+        self._gateway, self._stalled_seconds = gateway, stalled_seconds
+        self._kept: dict[tuple[str, str, int, bool], list[HTTPConnection]] = {}
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    @contextlib.contextmanager
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | memoryview | Iterable[bytes] | None = None,
+    ) -> Iterator[HTTPResponse]:
+        """Yield the answer, its body unread; the connection is kept if that is read to its end without an error.
+
+        Raises:
+            BadAnswer: the URL leads nowhere that we go.
+            StoreUnavailable: there is no certificate, or a wrong one.
+            OSError, HTTPException: no answer, or none that is HTTP.
+        """
+        place = parse_url(url, self._gateway)
+        connection = self._take(place)
+        is_done = False
+        try:
+            if connection.sock is None:
+                connection.connect()
+            # A store that refuses need not read what is sent; why it does, it may have said before it closed.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, place.target, body, dict(headers))
+            response = connection.getresponse()
+            yield response
+            is_done = response.isclosed() and not response.will_close
+        except ssl.SSLCertVerificationError as error:
+            raise StoreUnavailable(f"{place.name} is not it: {error.verify_message}") from error
+        finally:
+            if is_done:
+                self._put_back(place, connection)
+            else:
+                connection.close()
+
+    def forget(self) -> None:
+        """Close what is kept: after one kept connection has failed, the others are as old."""
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for connections in kept.values():
+            for connection in connections:
+                connection.close()
+
+    def __del__(self) -> None:
+        self.forget()
+
+    def _take(self, place: Place) -> HTTPConnection:
+        with self._lock:
+            if kept := self._kept.get(_key(place)):
+                return kept.pop()
+        if place.scheme == "http":
+            return HTTPConnection(place.host, place.port, timeout=self._stalled_seconds)
+        context = self._gateway.context if place.is_gateway and self._gateway is not None else self._public_context()
+        return HTTPSConnection(place.host, place.port, timeout=self._stalled_seconds, context=context)
+
+    def _put_back(self, place: Place, connection: HTTPConnection) -> None:
+        with self._lock:
+            kept = self._kept.setdefault(_key(place), [])
+            if len(kept) < MOST_KEPT:
+                kept.append(connection)
+                return
+        connection.close()
+
+    def _public_context(self) -> ssl.SSLContext:
+        """Return what certificates of stores are held against: this machine's authorities, and `AWS_CA_BUNDLE`."""
+        with self._lock:
+            if self._context is None:
+                context = ssl.create_default_context()
+                context.minimum_version = ssl.TLSVersion.TLSv1_2
+                if bundle := os.environ.get("AWS_CA_BUNDLE"):
+                    context.load_verify_locations(bundle)
+                self._context = context
+            return self._context
+
+
+def parse_url(url: str, gateway: Gateway | None = None) -> Place:
+    """Return where a URL leads.
+
+    Raises:
+        BadAnswer: it is none of ours, carries a credential, or leads to another machine without TLS.
+    """
+    if len(url) <= LONGEST_URL:
+        if gateway is not None and _AT_GATEWAY.match(url):
+            return Place(scheme="https", host=gateway.host, port=gateway.port, target=url, is_gateway=True)
+        if match := _URL.match(url):
+            host = match["ip6"] or match["host"]
+            port = int(match["port"] or (443 if match["scheme"] == "https" else 80))
+            if match["scheme"] == "http" and not _is_loopback(host):
+                raise BadAnswer("the gateway names a store on another machine and without TLS")
+            if 0 < port < 1 << 16:
+                return Place(scheme=match["scheme"], host=host, port=port, target=match["target"])
+    raise BadAnswer("the gateway names a store by what is no URL, or one with more than a host, a path and a query")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _key(place: Place) -> tuple[str, str, int, bool]:
+    return place.scheme, place.host, place.port, place.is_gateway

@@ -9,7 +9,7 @@ with furnished(tmp_path) as trial:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +56,9 @@ class Furnished:
 
 
 @contextmanager
-def furnished(folder: Path) -> Iterator[Furnished]:
-    """Give such a trial, and end its processes."""
-    with real_gateway(folder) as real:
+def furnished(folder: Path, *, flags: Sequence[str] = ()) -> Iterator[Furnished]:
+    """Give such a trial, and end its processes; `flags` are more of the gateway's."""
+    with real_gateway(folder, flags=flags) as real:
         session = real.session()
         store = open_store((folder / "store").as_uri())
         detail = new_detail(NAME, os.urandom)

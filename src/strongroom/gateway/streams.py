@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -113,7 +113,7 @@ async def events(gateway: Gateway, viewer: Viewer, view: View, index: int) -> As
             yield b"".join(entries) + _event("checkpoint", {"checkpoint": view.note.decode("utf-8")})
             index += len(leaves)
             if index == view.size:
-                await _growth(gateway, view, index)
+                await _growth(gateway, view)
             view = await gateway.view()
     except StrongroomError as error:
         yield _event("end", {"code": error.code, "detail": error.message, "hint": error.hint})
@@ -132,12 +132,23 @@ def check_viewer(directory: Directory, viewer: Viewer, *, at: int) -> None:
         raise UnknownSigner("the session has ended")
 
 
-async def _growth(gateway: Gateway, view: View, size: int) -> None:
-    """Wait until the log has more than `size` entries, the next beat is due, or the gateway stops."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(BEAT_SECONDS):
-            while view.size <= size and not gateway.stopping.is_set():
-                view = await gateway.fold.newer(view)
+async def _growth(gateway: Gateway, view: View) -> None:
+    """Wait until the log is longer than in `view`, the next beat is due, or the gateway stops."""
+    waits = {asyncio.ensure_future(_longer(gateway, view)), asyncio.ensure_future(gateway.stopping.wait())}
+    try:
+        done, _ = await asyncio.wait(waits, timeout=BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    for wait in done:
+        wait.result()
+
+
+async def _longer(gateway: Gateway, view: View) -> bool:
+    size = view.size
+    while view.size == size:
+        view = await gateway.fold.newer(view)
+    return True
 
 
 def _start(request: Request, start: int) -> int:

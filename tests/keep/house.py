@@ -51,10 +51,10 @@ class FilledJournal:
     """A journal whose disk is as full as the test says."""
 
     def __init__(self, journal: SqliteJournal) -> None:
-        self.journal, self.left = journal, Space.ENOUGH
+        self.journal, self.left, self.room_bytes = journal, Space.ENOUGH, 1 << 60
 
     def space(self, pending_bytes: int = 0) -> Space:
-        return self.left
+        return self.left if pending_bytes <= self.room_bytes else Space.RESERVED
 
     @property
     def size(self) -> int:
@@ -251,12 +251,16 @@ class KeptHouse(House):
 
     def give(self, who: str, words: str, *, as_whom: str = "") -> Any:
         """Give a share to the sealed keep."""
+        answer = told(self.machine.answers(self.giving(who, words, as_whom=as_whom))[0])
+        self.sync()
+        return answer
+
+    def giving(self, who: str, words: str, *, as_whom: str = "") -> dict[str, Any]:
+        """Return the request that gives a share."""
         unseal_key = PublicKey(base64.b64decode(self.machine.ask("status")["unseal_key"]))
         person = as_whom or who
         wrapped = wrap_to(unseal_key, words.encode("ascii"), self.share_info("unseal", person))
-        answer = self.machine.ask("unseal", person=self.person(person), share=base64.b64encode(wrapped).decode())
-        self.sync()
-        return answer
+        return {"ask": "unseal", "person": self.person(person), "share": base64.b64encode(wrapped).decode()}
 
 
 def header(seal_id: str, data_key: bytes = DATA_KEY) -> bytes:

@@ -133,6 +133,20 @@ def test_no_snapshot_is_taken_where_only_the_reserve_is_left(house: KeptHouse) -
     assert waiting.directory.size == book.directory.size
 
 
+def test_a_snapshot_that_does_not_fit_is_skipped_until_the_next_is_due(house: KeptHouse) -> None:
+    """It is by far the largest thing that a keep writes: taken anyhow, it would use up what is for closing down."""
+    book, filled = opened(house).book, house.machine.journal
+    state = book.directory.encode()
+    for room_bytes, taken in ((len(state), 1), (len(state) - 1, 0)):
+        waiting = Book(book.journal, book.directory.copy(), snapshot_at=book.directory.size - SNAPSHOT_ENTRIES)
+        filled.room_bytes = room_bytes
+        waiting.snapshot_if_due(house.at)
+        assert waiting.directory.size == book.directory.size + taken
+        filled.room_bytes = 1 << 60
+        waiting.snapshot_if_due(house.at)
+        assert waiting.directory.size == book.directory.size + taken
+
+
 # --- releases come from what is logged -----------------------------------------------------------
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from strongroom.acts.clock_confirm import ClockConfirm
+from strongroom.acts.role_give import RoleGive
 from strongroom.keep.clock import LEAP_SECONDS, LONGEST_STOP_SECONDS, Clock, Clocks
 from strongroom.terms.errors import Denied
-from tests.acts.world import MINUTE, START, furnish, refused
+from tests.acts.world import DAY, MINUTE, START, furnish, refused
 from tests.keep.house import kept_house, kept_trial
 
 
@@ -127,6 +128,25 @@ def test_a_start_after_a_long_stop_is_doubted_in_the_log(tmp_path: Path) -> None
         house.sync()
         assert house.machine.kinds()[-2:] == ["keep.unsealed", "clock.doubted"]
         assert house.directory.time_doubted
+
+
+def test_a_release_in_the_batch_that_unseals_is_decided_under_the_doubt(tmp_path: Path) -> None:
+    """Of a program, whose grant lasts for days and which needs no session: it has waited at the socket."""
+    with kept_house(tmp_path) as house:
+        furnish(house)
+        house.govern(RoleGive(subject=house.job.subject, role="researcher", team="core"))
+        grant = house.grant(subject=house.job.subject, device=None, seconds=7 * DAY)
+        words = {who: house.share(who) for who in ("Ada", "Ben")}
+        house.machine.stop()
+        house.pass_time(LONGEST_STOP_SECONDS + 1)
+        house.machine.start()
+        house.give("Ada", words["Ada"])
+        waited = house.request(house.say("job", house.release_body(grant)))
+        unsealed, released = house.machine.answers(house.giving("Ben", words["Ben"]), waited)
+        assert unsealed["ok"] == {"missing": 0}
+        assert released["error"]["code"] == "denied"
+        assert "the time being confirmed" in released["error"]["message"]
+        assert house.machine.kinds()[-3:] == ["keep.unsealed", "clock.doubted", "refused"]
 
 
 def test_a_trial_only_warns(tmp_path: Path) -> None:

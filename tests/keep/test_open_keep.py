@@ -19,6 +19,7 @@ from strongroom.acts.read import Read
 from strongroom.acts.session_close import SessionClose
 from strongroom.directory.state import PolicySource
 from strongroom.journal.port import Space
+from strongroom.keep.book import LARGEST_ENTRY_BYTES
 from strongroom.keep.open_keep import MOST_ENTRIES, MOST_ENTRIES_BYTES
 from strongroom.sealing.keys import released_file_keys
 from strongroom.statements.envelope import parse_envelope
@@ -330,6 +331,19 @@ def test_on_a_full_disk_only_closing_down_goes_on(house: KeptHouse) -> None:
     house.do("Ada", Freeze(target=house.model, reason=text("odd")))
     assert house.directory.models[house.model].frozen
     assert "refused" not in house.machine.kinds()
+
+
+def test_what_a_batch_has_used_is_not_there_for_the_rest_of_it(house: KeptHouse) -> None:
+    """Each alone would fit. Together they would take what is kept for closing down, which still goes on."""
+    house.session("Ada"), house.session("Dan")
+    asked = [house.request(house.say("Dan", house.propose_of(house.grant_body()))) for _ in range(3)]
+    freeze = house.request(house.say("Ada", Freeze(target=house.model, reason=text("odd"))))
+    house.machine.journal.room_bytes = 4 * LARGEST_ENTRY_BYTES
+    first, *others, frozen = house.machine.answers(*asked, freeze)
+    assert "ok" in first
+    assert [answer["error"]["code"] for answer in others] == ["no-space", "no-space"]
+    assert "ok" in frozen
+    assert "ok" in house.machine.answers(asked[1])[0]
 
 
 def test_on_a_full_disk_no_refusal_is_written(house: KeptHouse) -> None:

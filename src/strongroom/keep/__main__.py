@@ -1,10 +1,12 @@
-"""The keep's process: `python -m strongroom.keep --folder DIR --high-water FILE --socket PATH [--trial]`.
+"""The keep's process: `python -m strongroom.keep --folder DIR --high-water FILE --socket PATH [--trial]
+[--allow-user NAME]…`.
 
 Harden first, then open the journal, then listen. Says where it listens on standard error, and why it ends.
 """
 
 import argparse
 import os
+import pwd
 import signal
 import sys
 import time
@@ -28,17 +30,32 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the journal rests; made if it is not there")
     parser.add_argument("--high-water", type=Path, required=True, help="a file outside it that remembers its end")
     parser.add_argument("--socket", type=Path, required=True, help="where to listen, in a folder of mode 0700")
+    parser.add_argument(
+        "--allow-user",
+        type=_uid,
+        action="append",
+        default=[],
+        help="who may connect too, through a folder of mode 0710",
+    )
     parser.add_argument("--trial", action="store_true", help="one person's trial: the root key rests in a file")
     arguments = parser.parse_args()
     try:
         harden()
-        _serve(arguments.folder, arguments.high_water, arguments.socket, trial=arguments.trial)
+        allowed = frozenset({os.geteuid(), *arguments.allow_user})
+        _serve(arguments.folder, arguments.high_water, arguments.socket, allowed, trial=arguments.trial)
     except StrongroomError as error:
         sys.stderr.write(f"keep: {error.family.lower()}: {error.message}\n  hint: {error.hint}\n")
         sys.exit(error.exit_code)
 
 
-def _serve(folder: Path, high_water: Path, socket: Path, *, trial: bool) -> None:
+def _uid(user: str) -> int:
+    try:
+        return int(user) if user.isascii() and user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"no user is called `{user}`") from None
+
+
+def _serve(folder: Path, high_water: Path, socket: Path, allowed: frozenset[int], *, trial: bool) -> None:
     if not folder.exists():
         create_journal(folder, high_water=high_water)
     journal = open_journal(folder, high_water=high_water, log_key_of=log_key_of)
@@ -48,7 +65,7 @@ def _serve(folder: Path, high_water: Path, socket: Path, *, trial: bool) -> None
         random=os.urandom,
         plain_file=PlainFile(high_water.parent / "root.key") if trial else None,
     )
-    server = Server(socket, keep.handle, clock=time.monotonic)
+    server = Server(socket, keep.handle, clock=time.monotonic, allowed_uids=allowed)
     stopping = False
 
     def stop(signal_number: int, frame: FrameType | None) -> None:

@@ -8,7 +8,9 @@ has a limit that is counted from its beginning, whatever trickles in or out. A c
 the batches; what it sends ahead is left in the kernel. Nothing blocks but the handler; its time counts against nobody.
 
 TRUST: the folder, closed to everybody else, and the kernel's word on who connects. What such a client says is believed
-in nothing: it may be the gateway, compromised.
+in nothing: it may be the gateway, compromised. Where that has a user of its own, the group of the folder, in which both
+are, may pass through it and write to the socket, and nothing else: who could read the folder could lock it. Of all who
+get there, the users that are named are heard.
 """
 
 import errno
@@ -48,6 +50,7 @@ _LONGEST_WAIT_SECONDS = 0.5
 _CHUNK_BYTES = 1 << 16
 _BACKLOG = MOST_CONNECTIONS
 _PEER = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+_PASS = 0o010
 _NOTHING = memoryview(b"")
 
 
@@ -79,21 +82,26 @@ class Server:
     ) -> None:
         """Begin to listen; `serve_forever` begins to answer. By default our own user alone may connect.
 
+        For other users too, the folder's group may pass through the folder (mode 0710, at most).
+
         Raises:
             UnsafePlace: the folder is not ours, is open to others or is a symlink, or `path` is no socket.
             KeepRunning: somebody listens there, or has the folder.
             BadRequest: the path is too long for a socket.
         """
         self._handle, self._clock = handle, clock
-        self._allowed_uids = frozenset({os.geteuid()}) if allowed_uids is None else allowed_uids
+        own = frozenset({os.geteuid()})
+        self._allowed_uids = own if allowed_uids is None else allowed_uids
+        is_shared = self._allowed_uids != own
         self._connections: set[_Connection] = set()
         self._queue: deque[tuple[_Connection, bytes]] = deque()
         self._handling_seconds = 0.0
         with ExitStack() as stack:
-            stack.callback(os.close, _take_folder(path.parent))
+            folder = _take_folder(path.parent, others=_PASS if is_shared else 0)
+            stack.callback(os.close, folder)
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._door = stack.enter_context(ExitStack())
-            self._listener = self._door.enter_context(_listen(path))
+            self._listener = self._door.enter_context(_listen(path, os.fstat(folder).st_gid if is_shared else None))
             self._door.callback(path.unlink, missing_ok=True)
             self._door.callback(self._selector.unregister, self._listener)
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
@@ -299,10 +307,10 @@ class Server:
             self._serve_ready(_LONGEST_WAIT_SECONDS / 10)
 
 
-def _take_folder(folder: Path) -> int:
+def _take_folder(folder: Path, *, others: int) -> int:
     """Return the folder, open and locked, once it is known to be closed to everybody else."""
     try:
-        descriptor = private.open_folder(folder)
+        descriptor = private.open_folder(folder, others=others)
     except OSError as error:
         raise errors.UnsafePlace(f"`{folder}` is not a folder of our own: {error.strerror}") from error
     try:
@@ -314,13 +322,16 @@ def _take_folder(folder: Path) -> int:
     return descriptor
 
 
-def _listen(path: Path) -> socket.socket:
+def _listen(path: Path, group: int | None) -> socket.socket:
+    """Return the socket, bound; of `group`, if that may connect as well."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
         try:
             _remove_stale(path)
             listener.bind(str(path))
-            path.chmod(0o600)
+            if group is not None:
+                os.chown(path, -1, group)
+            path.chmod(0o600 if group is None else 0o620)
             listener.listen(_BACKLOG)
         except OSError as error:
             hint = "choose another path, of less than 108 bytes"

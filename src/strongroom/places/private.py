@@ -16,11 +16,11 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-def open_folder(path: Path) -> int:
-    """Open a private folder.
+def open_folder(path: Path, *, others: int = 0) -> int:
+    """Open a private folder. `others` are the rights to it, as in a mode, that others may have all the same.
 
     Raises:
-        UnsafePlace: a symlink, no folder, another owner, or anybody else may look in.
+        UnsafePlace: a symlink, no folder, another owner, or others have more rights.
         FileNotFoundError: there is nothing.
     """
     try:
@@ -28,7 +28,7 @@ def open_folder(path: Path) -> int:
     except NotADirectoryError as error:
         raise UnsafePlace(f"`{path}` is a symlink, or not a folder") from error
     try:
-        check_private(str(path), os.fstat(folder))
+        check_private(str(path), os.fstat(folder), others)
     except BaseException:
         os.close(folder)
         raise
@@ -57,11 +57,11 @@ def check_file(name: str, folder: int) -> None:
     check_private(name, found)
 
 
-def check_private(what: str, found: os.stat_result) -> None:
-    """Refuse what belongs to somebody else, or gives anybody else any right."""
+def check_private(what: str, found: os.stat_result, others: int = 0) -> None:
+    """Refuse what belongs to somebody else, or gives anybody else any right but `others`."""
     if found.st_uid != os.geteuid():
         raise UnsafePlace(f"`{what}` belongs to user {found.st_uid}, not to {os.geteuid()}")
-    if found.st_mode & 0o077:
+    if found.st_mode & 0o077 & ~others:
         raise UnsafePlace(f"`{what}` has permissions {stat.S_IMODE(found.st_mode):04o}: others have rights to it")
 
 

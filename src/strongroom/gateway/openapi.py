@@ -18,12 +18,26 @@ from strongroom.acts.act import Act, Signer
 from strongroom.acts.propose import Propose
 from strongroom.acts.table import ACTS
 from strongroom.client.copies import STATES, Copy
+from strongroom.client.gateway_store import VersionUrls
+from strongroom.client.gateway_uploads import AskParts, AskUploads, PartUrls, UploadUrls
 from strongroom.client.looks import HEADER, LARGEST_HEADER_BYTES, LOOK
 from strongroom.directory.entries import Entry
 from strongroom.gateway.asked import parse_query
 from strongroom.gateway.entries import MOST_ENTRIES
 from strongroom.gateway.gateway import Gateway
-from strongroom.gateway.paging import MOST_ITEMS, USUAL_ITEMS
+from strongroom.gateway.objects import AskUrls
+from strongroom.gateway.operations import (
+    JSON_TYPE,
+    PROBLEM_TYPE,
+    TEXT,
+    Part,
+    json_content,
+    link,
+    operation,
+    page_of,
+    paging_parameters,
+    parameter,
+)
 from strongroom.gateway.passing import SAID
 from strongroom.gateway.schemas import PREFIX, Schema, Schemas, base64, record, whole
 from strongroom.gateway.streams import BEAT_SECONDS, MEDIA_TYPE
@@ -35,16 +49,12 @@ from strongroom.terms.errors import families
 from strongroom.terms.outer_errors import codes
 from strongroom.terms.records import DeploymentName, ModelId, Natural, PersonId, VersionId
 
-Part = dict[str, Any]
-
-JSON_TYPE, PROBLEM_TYPE, PEM_TYPE = "application/json", "application/problem+json", "application/x-pem-file"
+PEM_TYPE, BYTES_TYPE = "application/x-pem-file", "application/octet-stream"
 LARGEST_LEAF_BYTES = 65_535
-TEXT: Part = {"type": "string"}
 FLAG: Part = {"type": "boolean"}
 CHECKPOINT, PROOF, LEAF, STATEMENT_ENVELOPE = (
     {"$ref": PREFIX + name} for name in ("Checkpoint", "Proof", "Leaf", "Envelope")
 )
-REFUSED: Part = {"$ref": "#/components/responses/Refused"}
 SINCE: Part = {
     "name": "since",
     "in": "query",
@@ -68,6 +78,7 @@ def openapi_document() -> Part:
     """Return the document: OpenAPI 3.1."""
     schemas = Schemas()
     paths = _open_paths(schemas) | _act_paths(schemas) | _log_paths(schemas) | _view_paths(schemas)
+    paths |= _object_paths(schemas)
     schemas.components |= {
         "Checkpoint": TEXT | {"description": "A signed note, with the keep's time beside it where the keep is open."},
         "Proof": {"type": "array", "items": base64(32), "maxItems": 64, "description": "Hashes, as in RFC 6962."},
@@ -102,34 +113,34 @@ def _open_paths(schemas: Schemas) -> Part:
     person, status = schemas.field(PersonId), _status(schemas)
     unseal = record({"person": person, "share": base64(most=4096)})
     return {
-        "/healthz": {"get": _operation("healthz", "The process is up", _json(record({"up": {"const": True}})))},
+        "/healthz": {"get": operation("healthz", "The process is up", json_content(record({"up": {"const": True}})))},
         "/readyz": {
-            "get": _operation(
+            "get": operation(
                 "readyz",
                 "The keep is open, and the gateway's log up to date",
-                _json(record({"ready": {"const": True}})),
+                json_content(record({"ready": {"const": True}})),
             )
         },
-        "/v1/openapi.json": {"get": _operation("openapi", "This document", _json({"type": "object"}))},
+        "/v1/openapi.json": {"get": operation("openapi", "This document", json_content({"type": "object"}))},
         "/v1/ca": {
-            "get": _operation(
+            "get": operation(
                 "ca", "The self-made CA of this gateway, to be held against its digest", {PEM_TYPE: {"schema": TEXT}}
             )
         },
-        "/v1/status": {"get": _operation("status", "How the keep is", _json(_told(status)), parameters=[SINCE])},
+        "/v1/status": {"get": operation("status", "How the keep is", json_content(_told(status)), parameters=[SINCE])},
         "/v1/unseal": {
-            "post": _operation(
+            "post": operation(
                 "unseal",
                 "Give a custodian's share, wrapped to the keep's key of this start",
-                _json(_told(record({"missing": whole()}))),
+                json_content(_told(record({"missing": whole()}))),
                 body=unseal,
             )
         },
         "/v1/share": {
-            "post": _operation(
+            "post": operation(
                 "share",
                 "Fetch one's own share, wrapped to one's own key",
-                _json(_told(record({"share": base64()}))),
+                json_content(_told(record({"share": base64()}))),
                 body=record({"person": person}),
                 signed=True,
             )
@@ -156,13 +167,13 @@ def _act_paths(schemas: Schemas) -> Part:
             "details",
         )
         found[f"/v1/acts/{act.name}"] = {
-            "post": _operation(
+            "post": operation(
                 f"act.{act.name}",
                 f"{act.help}. Signed by: {act.signer.value}",
-                _json(_told(_outcome(schemas, act))),
+                json_content(_told(_outcome(schemas, act))),
                 parameters=[SINCE],
                 body=asked,
-                links={"entry": _link("entry", index="$response.body#/ok/index")} if act.entry else {},
+                links={"entry": link("entry", index="$response.body#/ok/index")} if act.entry else {},
             )
         }
     return found
@@ -173,34 +184,34 @@ def _log_paths(schemas: Schemas) -> Part:
     entry = record({"checkpoint": CHECKPOINT, "index": whole(), "leaf": LEAF, "proof": PROOF})
     return {
         "/v1/log/entries": {
-            "get": _operation(
+            "get": operation(
                 "entries",
                 "Entries of the log; the first alone needs no signature",
-                _json(record({"checkpoint": CHECKPOINT, "ok": record({"entries": numbers})})),
+                json_content(record({"checkpoint": CHECKPOINT, "ok": record({"entries": numbers})})),
                 parameters=[
-                    _parameter("start", whole(), required=True),
-                    _parameter("count", whole(1, MOST_ENTRIES), required=True),
+                    parameter("start", whole(), required=True),
+                    parameter("count", whole(1, MOST_ENTRIES), required=True),
                 ],
                 signed=True,
             )
         },
         "/v1/log/entries/{index}": {
-            "get": _operation(
+            "get": operation(
                 "entry",
                 "One entry, with the proof that it is in the log of the checkpoint",
-                _json(entry),
-                parameters=[_parameter("index", whole(), where="path")],
+                json_content(entry),
+                parameters=[parameter("index", whole(), where="path")],
                 signed=True,
             )
         },
         "/v1/log/stream": {
-            "get": _operation(
+            "get": operation(
                 "stream",
                 f"The log as it grows: events `entry`, `checkpoint` (every {BEAT_SECONDS:.0f} s at least) and `end`",
                 {MEDIA_TYPE: {"schema": TEXT}},
                 parameters=[
-                    _parameter("start", whole()),
-                    _parameter("Last-Event-ID", whole(), where="header"),
+                    parameter("start", whole()),
+                    parameter("Last-Event-ID", whole(), where="header"),
                 ],
                 signed=True,
             )
@@ -209,35 +220,35 @@ def _log_paths(schemas: Schemas) -> Part:
 
 
 def _view_paths(schemas: Schemas) -> Part:
-    copies = _page(schemas.of(Copy))
+    copies = page_of(schemas.of(Copy))
     states = "; ".join(f"`{state}`: {meaning}" for state, meaning in STATES.items())
     found: Part = {
         "/v1/inbox": {
-            "get": _operation(
+            "get": operation(
                 "inbox",
                 "What waits for my approval",
-                _json(record({"items": {"type": "array", "items": schemas.of(Waits)}})),
+                json_content(record({"items": {"type": "array", "items": schemas.of(Waits)}})),
                 signed=True,
                 tagged=True,
-                links={"proposal": _link("getProposals", id="$response.body#/items/0/proposal")},
+                links={"proposal": link("getProposals", id="$response.body#/items/0/proposal")},
             )
         },
         "/v1/whoami": {
-            "get": _operation("whoami", "Who I am here", _json(schemas.of(Whoami)), signed=True, tagged=True)
+            "get": operation("whoami", "Who I am here", json_content(schemas.of(Whoami)), signed=True, tagged=True)
         },
         "/v1/copies": {
-            "get": _operation(
+            "get": operation(
                 "copies",
                 f"Every release is a known copy. States: {states}",
-                _json(copies),
+                json_content(copies),
                 parameters=[
-                    *_paging(),
-                    _parameter("model", schemas.field(ModelId)),
-                    _parameter("version", schemas.field(VersionId)),
+                    *paging_parameters(),
+                    parameter("model", schemas.field(ModelId)),
+                    parameter("version", schemas.field(VersionId)),
                 ],
                 signed=True,
                 tagged=True,
-                links={"entry": _link("entry", index="$response.body#/items/0/index")},
+                links={"entry": link("entry", index="$response.body#/items/0/index")},
             )
         },
     }
@@ -249,25 +260,25 @@ def _view_paths(schemas: Schemas) -> Part:
 def _collection_paths(schemas: Schemas, collection: Collection) -> Part:
     name, kind = collection.name, schemas.of(collection.record)
     key = schemas.components[collection.record.__name__]["properties"][collection.key]
-    link = _link(f"get{name.capitalize()}", id=f"$response.body#/items/0/{collection.key}")
+    first = link(f"get{name.capitalize()}", id=f"$response.body#/items/0/{collection.key}")
     return {
         f"/v1/{name}": {
-            "get": _operation(
+            "get": operation(
                 f"list{name.capitalize()}",
                 f"All {name}, a page at a time",
-                _json(_page(kind)),
-                parameters=_paging(),
+                json_content(page_of(kind)),
+                parameters=paging_parameters(),
                 signed=True,
                 tagged=True,
-                links={collection.key: link},
+                links={collection.key: first},
             )
         },
         f"/v1/{name}/{{id}}": {
-            "get": _operation(
+            "get": operation(
                 f"get{name.capitalize()}",
                 f"One of the {name}",
-                _json(kind),
-                parameters=[_parameter("id", key, where="path")],
+                json_content(kind),
+                parameters=[parameter("id", key, where="path")],
                 signed=True,
                 tagged=True,
             )
@@ -275,62 +286,55 @@ def _collection_paths(schemas: Schemas, collection: Collection) -> Part:
     }
 
 
-# --- parts -------------------------------------------------------------------------------------
-
-
-def _operation(
-    name: str,
-    summary: str,
-    content: Part,
-    *,
-    parameters: list[Part] | None = None,
-    body: Schema | None = None,
-    signed: bool = False,
-    tagged: bool = False,
-    links: Part | None = None,
-) -> Part:
-    """Return an operation: what it is called with, its answer, and that it may be refused.
-
-    `signed`: by a look. `tagged`: its answer has an entity tag, and is not sent to who has it already.
-    """
-    answer: Part = {"description": "done", "content": content}
-    found: Part = {"operationId": name, "summary": summary, "parameters": list(parameters or []), "responses": {}}
-    if links:
-        answer["links"] = links
-    if tagged:
-        answer["headers"] = {"ETag": {"required": True, "schema": {"type": "string", "pattern": '^"[0-9a-f]{64}"$'}}}
-        found["parameters"].append(_parameter("If-None-Match", TEXT, where="header"))
-        found["responses"]["304"] = {"description": "as you have it", "headers": answer["headers"]}
-    found["responses"] |= {"200": answer, "4XX": REFUSED, "503": REFUSED}
-    if body is not None:
-        found["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": body}}}
-    if signed:
-        found["security"] = [{"look": []}]
-    return found
-
-
-def _json(schema: Schema) -> Part:
-    return {JSON_TYPE: {"schema": schema}}
-
-
-def _parameter(name: str, schema: Schema, *, where: str = "query", required: bool = False) -> Part:
-    return {"name": name, "in": where, "required": required or where == "path", "schema": schema}
-
-
-def _paging() -> list[Part]:
-    limit = whole(1, MOST_ITEMS) | {"default": USUAL_ITEMS}
-    cursor = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,256}$", "description": "`next` of the page before"}
-    return [_parameter("limit", limit), _parameter("cursor", cursor)]
-
-
-def _link(operation: str, **parameters: str) -> Part:
-    return {"operationId": operation, "parameters": parameters}
-
-
-def _page(item: Schema) -> Schema:
-    return record(
-        {"items": {"type": "array", "items": item, "maxItems": MOST_ITEMS}, "next": {"type": ["string", "null"]}}
+def _object_paths(schemas: Schemas) -> Part:
+    """Ciphertext. With a store of its own on disk, the gateway serves its objects too."""
+    name = parameter("name", TEXT | {"description": "an object's name, with its slashes"}, where="path")
+    until, key = parameter("until", whole(), required=True), parameter("key", TEXT, required=True)
+    urls = operation(
+        "urls",
+        "URLs of the objects of a version that was released to me, good for a quarter of an hour",
+        json_content(schemas.of(VersionUrls)),
+        parameters=[parameter("id", schemas.field(VersionId), where="path")],
+        body=schemas.of(AskUrls),
+        signed=True,
     )
+    read = operation(
+        "readObject",
+        "Bytes of an object, by a URL that this gateway gave",
+        {BYTES_TYPE: {}},
+        parameters=[name, until, key, parameter("Range", TEXT, where="header")],
+    )
+    read["responses"]["206"] = {"description": "the one range that was asked for", "content": {BYTES_TYPE: {}}}
+    write = operation(
+        "writeObject",
+        "An object of the size that a URL of this gateway is for",
+        json_content(record({"size_bytes": whole()})),
+        parameters=[name, until, key, parameter("size", whole(), required=True)],
+    )
+    write["requestBody"] = {"required": True, "content": {BYTES_TYPE: {}}}
+    uploads = operation(
+        "uploads",
+        "URLs to put the objects of one new seal at",
+        json_content(schemas.of(UploadUrls)),
+        body=schemas.of(AskUploads),
+        signed=True,
+    )
+    parts = operation(
+        "uploadParts",
+        "URLs of the parts of one large object",
+        json_content(schemas.of(PartUrls)),
+        body=schemas.of(AskParts),
+        signed=True,
+    )
+    return {
+        "/v1/versions/{id}/urls": {"post": urls},
+        "/v1/objects/{name}": {"get": read, "put": write},
+        "/v1/uploads": {"post": uploads},
+        "/v1/uploads/parts": {"post": parts},
+    }
+
+
+# --- parts -------------------------------------------------------------------------------------
 
 
 def _told(ok: Schema) -> Schema:

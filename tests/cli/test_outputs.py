@@ -41,7 +41,8 @@ deployment, deployment card, deployment draft, deployment sign, deployment found
 up, relay, connect, device, device enrol, alias, alias set, alias list, copies, watch, completion
 login, logout, whoami, request, propose, show, inbox, approve, reject, withdraw, freeze, thaw, attest, doctor
 grant, grant revoke, label, label raise, credential, credential report, attester, attester revoke
-log, log list, log show, log follow, log verify, log prove, log export, policy, policy check, policy explain, policy show
+log, log list, log show, log follow, log verify, log prove, log export
+policy, policy check, policy explain, policy show
 """
 
 

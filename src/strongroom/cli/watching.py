@@ -86,7 +86,7 @@ def watch(once: bool) -> None:
             _show(reader, known)
         for found in _entries(reader, start, once=once):
             if found.entry.kind in WATCHED:
-                _show(reader, _watched(reader.directory, found))
+                _show(reader, _watched(reader, found))
 
 
 # --- following ---------------------------------------------------------------------------------
@@ -152,8 +152,6 @@ def _learn(reader: Reader, identifiers: Iterable[str]) -> None:
 
 def _now(reader: Reader) -> Iterator[dict[str, Any]]:
     """Yield what is frozen, and the proposals that are open, with the voices that are waited for."""
-    from strongroom.client.waiting import waiting
-
     directory = reader.directory
     if directory.frozen:
         yield _known("FROZEN", at=directory.at, about=directory.deployment)
@@ -161,23 +159,26 @@ def _now(reader: Reader) -> Iterator[dict[str, Any]]:
         for identifier, thing in things.items():
             if thing.frozen:
                 yield _known("FROZEN", at=directory.at, about=identifier)
-    subject = reader.profile.who.subject
-    mine = {one.proposal.proposal: one.voices for one in waiting(directory, subject, at=directory.at)}
     for name, proposal in directory.proposals.items():
         if proposal.until >= directory.at:
-            voices = [f"{role}@{team}" for role, team in mine.get(name, [])]
-            more = {"proposal": name, "act": proposal.act, "for_you": voices}
-            yield (
-                _known("waits", at=proposal.at, index=proposal.index, about=_about(directory, name), by=proposal.by)
-                | more
-            )
+            known = _known("waits", at=proposal.at, index=proposal.index, about=_about(directory, name), by=proposal.by)
+            yield known | {"proposal": name, "act": proposal.act, "for_you": _voices(reader, name)}
 
 
-def _watched(directory: Directory, found: Found) -> dict[str, Any]:
+def _voices(reader: Reader, name: str) -> list[str]:
+    """Return in which roles whoever watches may speak about a proposal that is open, and has not spoken yet."""
+    from strongroom.client.waiting import waiting
+
+    directory = reader.directory
+    found = waiting(directory, reader.profile.who.subject, at=directory.at)
+    return [f"{role}@{team}" for one in found if one.proposal.proposal == name for role, team in one.voices]
+
+
+def _watched(reader: Reader, found: Found) -> dict[str, Any]:
     """Return what is shown of an entry."""
     from strongroom.statements.statement import parse_statement
 
-    entry = found.entry
+    directory, entry = reader.directory, found.entry
     data = entry.data if isinstance(entry.data, dict) else {}
     body: Any = {}
     known = _known(WATCHED[entry.kind], at=entry.at, index=found.index, by=str(data.get("by", "")))
@@ -185,7 +186,7 @@ def _watched(directory: Directory, found: Found) -> dict[str, Any]:
         statement = parse_statement(entry.envelope())
         body, known["by"] = statement.body, statement.by
         if entry.kind == "proposed":
-            known |= {"proposal": statement.id, "act": body["act"]}
+            known |= {"proposal": statement.id, "act": body["act"], "for_you": _voices(reader, statement.id)}
     proposal = known.get("proposal") or body.get("proposal") or data.get("proposal")
     if proposal is not None:
         known["proposal"] = proposal

@@ -116,7 +116,7 @@ def sealed_through_keep(
     """
     directory = speaker.deployment.sync() if sync else speaker.directory
     if sync:
-        speaker.learn(directory.models)
+        speaker.learn([*directory.models, *directory.aliases])
     version = speaker.deployment.names.version(directory, name)
     chosen = find_grant(speaker, version, files=files, grant=grant)
     asked = tuple(sorted(set(files))) if files is not None else chosen.files
@@ -248,7 +248,7 @@ def seal_through_keep(
         BadSource, NoSpace, …: as `seal_for_deployment`.
     """
     directory = speaker.deployment.sync()
-    speaker.learn(directory.models)
+    speaker.learn([*directory.models, *directory.aliases])
     names = speaker.deployment.names
     found = names.model(directory, model)
     ancestors = [names.version(directory, one).version for one in lineage]

@@ -96,7 +96,7 @@ def request_access(
         NotFound, BadName: no such version is proven. Denied, …: see `propose`.
     """
     directory = session.deployment.sync()
-    session.learn(directory.models)
+    session.learn([*directory.models, *directory.aliases])
     found = session.deployment.names.version(directory, version)
     if workload is None:
         subject, device = session.subject, session.device

@@ -45,7 +45,7 @@ from strongroom.terms.errors import (
     WrongKey,
 )
 from strongroom.terms.ids import new_id
-from strongroom.terms.outer_errors import BadAnswer, BadProof, KeepUnavailable, NotFrozen
+from strongroom.terms.outer_errors import BadAnswer, BadProof, KeepUnavailable, NotFrozen, StaleTime
 from strongroom.terms.records import parse_record, record_json
 from tests.attacks.versions import MODEL, write_model
 from tests.client_keep.logs import Clock, Keeper, Reply, Request, World, b64, drafted, founded, served
@@ -205,7 +205,8 @@ def test_a_checkpoint_by_another_key_is_refused(world: World, tmp_path: Path) ->
 
 def test_a_time_by_another_key_is_none(world: World, tmp_path: Path) -> None:
     world.keeper.time_key = Ed25519PrivateKey.generate()
-    assert copy(world, tmp_path / "copy").keep_time is None
+    with pytest.raises(StaleTime, match="tells no time"):
+        copy(world, tmp_path / "copy")
 
 
 # --- what was done -----------------------------------------------------------------------------
@@ -377,7 +378,9 @@ def test_a_log_without_a_time_does_not_prove_a_freeze(world: World, tmp_path: Pa
     fresh = Replica(tmp_path / "fresh", world.deployment, clock=world.clock, warn=lambda line: None)
     ada = world.session("Ada")
     ada.deployment = Deployment(Connection(world.socket), fresh)
-    world.keeper.lie = lambda request, answer: {**answer, "checkpoint": untimed}
+    world.keeper.lie = lambda request, answer: (
+        {**answer, "checkpoint": untimed, "ok": {"state": "sealed"}} if request["ask"] == "status" else answer
+    )
     ada.deployment.sync()
     assert ada.directory.models[model].frozen
     with pytest.raises(NotFrozen):

@@ -227,16 +227,35 @@ def test_whoever_was_ahead_is_not_led_back_nor_onto_a_fork(world: World, tmp_pat
         again.sync(gateway)
 
 
-def test_a_sealed_keep_tells_no_time_and_that_is_no_alarm(world: World, tmp_path: Path) -> None:
-    ours = replica(world, tmp_path / "copy")
+def test_a_sealed_keep_tells_no_time_and_after_a_minute_that_is_warned_of_once(world: World, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    ours = replica(world, tmp_path / "copy", warnings)
     ours.sync(Connection(world.socket))
+    at = world.clock.at
     directory, tree = world.keeper.directory, world.keeper.tree
     bare = sign_checkpoint(
         Checkpoint(origin=directory.origin, size=tree.size, root=tree.root()), world.keeper.log_key
     ).decode()
-    world.keeper.lie = lambda request, answer: {**answer, "checkpoint": bare}
+    world.keeper.lie = lambda request, answer: {"checkpoint": bare, "ok": {**answer["ok"], "state": "sealed"}}
+    world.clock.at += 60
     ours.sync(Connection(world.socket))
-    assert ours.keep_time == world.clock.at
+    assert (ours.keep_time, warnings) == (at, [])
+    world.clock.at += 1
+    for _ in range(2):
+        ours.sync(Connection(world.socket))
+    assert (ours.keep_time, len(warnings)) == (at, 1)
+    assert "said to be sealed, and the newest checkpoint to be had is 61 s old" in warnings[0]
+    fresh: list[str] = []
+    replica(world, tmp_path / "fresh", fresh).sync(Connection(world.socket))
+    assert "tells no time" in fresh[0]
+
+
+def test_an_open_keep_that_tells_no_time_is_not_believed_to_be_up_to_date(world: World, tmp_path: Path) -> None:
+    text, _, signatures = world.keeper.note().decode().partition("\n\n")
+    untimed = text + "\n\n" + signatures.splitlines(keepends=True)[0]
+    world.keeper.lie = lambda request, answer: {**answer, "checkpoint": untimed}
+    with pytest.raises(StaleTime, match="tells no time"):
+        replica(world, tmp_path / "copy").sync(Connection(world.socket))
 
 
 def test_a_keep_that_has_founded_nothing_has_nothing_to_copy(tmp_path: Path) -> None:

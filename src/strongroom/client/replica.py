@@ -8,7 +8,8 @@ A new checkpoint is taken only like this:
 
 1. The genesis, leaf 0, has the digest that is the deployment's name. That came out of band; nothing is trusted on
    first use.
-2. The note is signed by the log key that the genesis names; a time beside it is cosigned by its time key.
+2. The note is signed by the log key that the genesis names, and its time key cosigned the keep's time beside it. Only a
+   keep that is sealed tells none: where that is said, a warning is all that stands beside a log that may be old.
 3. It is not shorter than the last one seen, nor is its time before that one's.
 4. A gateway's consistency proof leads from the last one seen to it; or else
 5. the entries that are new are fetched, the root of all of them is the one that was signed, and the tree still has the
@@ -34,7 +35,7 @@ from strongroom.client.private_folder import PrivateFolder, disk, sync_folder
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
 from strongroom.terms.canonical import Json
-from strongroom.terms.errors import LogTampered, NotFound, StrongroomError, WrongDeployment
+from strongroom.terms.errors import BadSignature, LogTampered, NotFound, StrongroomError, WrongDeployment
 from strongroom.terms.outer_errors import KeepUnavailable, StaleTime
 from strongroom.tlog.checkpoints import Checkpoint, parse_checkpoint
 from strongroom.tlog.notes import COSIGNATURE, ED25519, VerifierKey, signed_at, verify_note
@@ -79,6 +80,7 @@ class Replica:
         self._ahead: bytes | None = None
         self._last: tuple[Checkpoint | None, int | None] = (None, None)
         self._directory: Directory | None = None
+        self._is_warned = False
         self._tree, self._ends = Tree(), array("Q")
         with self._folder.locked(), disk(self._path):
             self._load()
@@ -141,7 +143,8 @@ class Replica:
             LogTampered: shorter than before, forked, edited, or of a time that has been.
             BadSignature, BadNote: not signed by this log.
             KeepUnavailable, KeepSealed: entries that are missing are not to be had now.
-            StaleTime: the checkpoint holds and was taken in, but the keep signed it more than a minute ago.
+            StaleTime: the checkpoint holds and was taken in, but the keep signed it more than a minute ago, or tells no
+                time though nobody says that it is sealed.
         """
         if answer.checkpoint is None:
             raise KeepUnavailable("the keep has not founded a deployment yet, or shows no checkpoint of it")
@@ -161,7 +164,7 @@ class Replica:
                 self._commit(answer.checkpoint, checkpoint)
             self.keep_time = at if at is not None else self.keep_time
             self._last = (checkpoint, self.keep_time)
-        self._check_age(at)
+        self._check_age(at, is_sealed=answer.ok.get("state") == "sealed")
         return checkpoint
 
     # --- verifying -----------------------------------------------------------------------------
@@ -205,7 +208,13 @@ class Replica:
         directory = self.directory
         log = VerifierKey(name=directory.origin, kind=ED25519, public_key=directory.keys.log)
         timer = VerifierKey(name=f"{directory.origin}/time", kind=COSIGNATURE, public_key=directory.keys.time)
-        verified = verify_note(note, (log, timer))
+        try:
+            verified = verify_note(note, (log, timer))
+        except BadSignature as error:
+            raise BadSignature(
+                f"a checkpoint that the log `{directory.origin}` has not signed: {error.message}",
+                hint=LogTampered.default_hint,
+            ) from error
         checkpoint = parse_checkpoint(verified.text)
         signed = {key for key, _ in verified.signatures}
         if log not in signed or checkpoint.origin != directory.origin:
@@ -251,14 +260,22 @@ class Replica:
         self._tree.append(leaf_hash(leaf))
         self._ends.append((self._ends[-1] if self._ends else 0) + _LENGTH_BYTES + len(leaf))
 
-    def _check_age(self, at: int | None) -> None:
-        """Refuse a time of the keep's that has been; a sealed keep tells none, and is warned of."""
-        if self.keep_time is None or (age := self._clock() - self.keep_time) <= OLDEST_SECONDS:
+    def _check_age(self, at: int | None, *, is_sealed: bool) -> None:
+        """Refuse a time of the keep's that has been, or none; a sealed keep tells none, and is warned of."""
+        if at is None and not is_sealed:
+            raise StaleTime("the newest checkpoint to be had tells no time: that was taken off, or is withheld")
+        age = None if self.keep_time is None else self._clock() - self.keep_time
+        if age is not None and age <= OLDEST_SECONDS:
+            self._is_warned = False
             return
-        old = f"the newest checkpoint to be had is {age:.0f} s old: something may be withheld, or a clock is off"
+        old = f"is {age:.0f} s old" if age is not None else "tells no time"
+        text = f"the newest checkpoint to be had {old}: something may be withheld, or a clock is off"
         if at is not None:
-            raise StaleTime(old)
-        self._warn(old)
+            raise StaleTime(text)
+        # TRUST: nobody's, that it is sealed. A sealed keep does nothing: who lies about it can show an old log.
+        if not self._is_warned:
+            self._warn(f"the keep is said to be sealed, and {text}")
+        self._is_warned = True
 
     # --- the files -----------------------------------------------------------------------------
 

@@ -24,8 +24,9 @@ from strongroom.client.private_folder import PrivateFolder
 from strongroom.gateway.app import make_app
 from strongroom.gateway.gateway import Gateway, make_gateway
 from strongroom.gateway.metrics import CONTENT_TYPE
+from strongroom.gateway.relayed import SCHEME
 from strongroom.gateway.serving import Listener
-from strongroom.gateway.settings import GatewaySettings, Limits
+from strongroom.gateway.settings import GatewaySettings, Limits, Relay
 from strongroom.gateway.tls import ca_digest, credentials, server_context
 from strongroom.terms.errors import BadRequest, StrongroomError
 
@@ -45,7 +46,11 @@ def settings_of(arguments: list[str]) -> GatewaySettings:
     parser = argparse.ArgumentParser(prog="strongroom-gateway", description="The HTTPS API in front of a keep.")
     parser.add_argument("--deployment", required=True, metavar="sr1:…", help="the deployment's name")
     parser.add_argument("--era", type=int, default=1)
-    parser.add_argument("--keep", type=Path, required=True, metavar="SOCKET", help="the keep's socket, or a relay's")
+    parser.add_argument(
+        "--keep", required=True, metavar="SOCKET", help="the keep's socket, or a relay: tls://host:port"
+    )
+    for what, text in (("ca", "of the relay's certificate"), ("certificate", "as the relay's client"), ("key", "")):
+        parser.add_argument(f"--keep-{what}", type=Path, metavar="PEM", help=text)
     parser.add_argument("--folder", type=Path, required=True, help="its copy of the log and its certificates")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=8443, help="0 takes a free one")
@@ -61,7 +66,21 @@ def settings_of(arguments: list[str]) -> GatewaySettings:
         "--limit", dest="limits", action="append", default=[], metavar="NAME=NUMBER", help="as `idle_seconds=120`"
     )
     given = vars(parser.parse_args(arguments))
+    given["keep"] = keep_of(*(given.pop(name) for name in ("keep", "keep_ca", "keep_certificate", "keep_key")))
     return GatewaySettings(**{**given, "names": tuple(given["names"]), "limits": limits_of(given["limits"])})
+
+
+def keep_of(where: str, ca: Path | None, certificate: Path | None, key: Path | None) -> Path | Relay:
+    """Return where the keep is: its socket, or a relay with the files that one takes.
+
+    Raises:
+        BadRequest: a relay without one of them, or a socket with one.
+    """
+    if ca is not None and certificate is not None and key is not None and where.startswith(SCHEME):
+        return Relay(url=where, ca=ca, certificate=certificate, key=key)
+    if where.startswith(SCHEME) or any((ca, certificate, key)):
+        raise BadRequest("a relay, and nothing else, takes `--keep-ca`, `--keep-certificate` and `--keep-key`")
+    return Path(where)
 
 
 def limits_of(texts: list[str]) -> Limits:

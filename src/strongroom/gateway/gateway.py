@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -23,6 +24,7 @@ from strongroom.gateway.asked import body_of, target_of
 from strongroom.gateway.fold import Fold, View
 from strongroom.gateway.keep import Dial, Keep, socket_dial
 from strongroom.gateway.metrics import Metrics
+from strongroom.gateway.relayed import relay_dial
 from strongroom.gateway.settings import GatewaySettings
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import BadRequest, UnknownSigner
@@ -102,7 +104,8 @@ class Shared:
 
 def make_gateway(settings: GatewaySettings, *, ca_pem: bytes | None = None, dial: Dial | None = None) -> Gateway:
     """Return a gateway, of which nothing runs yet but what asks the keep. `dial` reaches another keep than a socket."""
-    dial = socket_dial(settings.keep) if dial is None else dial
+    if dial is None:
+        dial = socket_dial(settings.keep) if isinstance(settings.keep, Path) else relay_dial(settings.keep)
     keep = Keep(dial)
     # A line of its own: however many wait for the keep, the fold goes on.
     fold = Fold(Keep(dial, most_connections=1), settings.folder / "log", settings.deployment, era=settings.era)

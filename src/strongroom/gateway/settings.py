@@ -31,13 +31,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """Where a relay to a keep on another host is, and the files (PEM) by which it and this gateway know each other."""
+
+    url: str
+    """`tls://host:port`."""
+    ca: Path
+    """Of the relay's certificate; no other is trusted."""
+    certificate: Path
+    """This gateway's, as a client, and what leads to its CA."""
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """One gateway. Without `certificate` and `key` it makes a CA and a certificate of its own in `folder`."""
 
     deployment: str
     """The deployment's name, `sr1:…`: the gateway serves no other."""
-    keep: Path
-    """The keep's Unix socket, or a relay's."""
+    keep: Path | Relay
+    """The keep's Unix socket, or a relay to it."""
     folder: Path
     """Where its copy of the log and its own certificates rest, closed to everybody else."""
     era: int = 1

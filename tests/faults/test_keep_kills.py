@@ -22,19 +22,16 @@ import pytest
 
 from strongroom.acts.fold import fold, genesis
 from strongroom.acts.model_enrol import ModelEnrol
-from strongroom.cli.plans import trial_plan
-from strongroom.client.cards import make_card
-from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
-from strongroom.client.founding import draft_genesis, found, prepare, sign_genesis
 from strongroom.client.names import new_detail
-from strongroom.client.profile import SOFTWARE, Profile, create_profile
+from strongroom.client.profile import Profile, open_profile
 from strongroom.client.released import find_grant, release_keys, seal_through_keep
 from strongroom.client.requests import propose, request_access
 from strongroom.client.session import Session, connect, login
 from strongroom.journal.sqlite import open_journal
 from strongroom.keep.__main__ import log_key_of
 from strongroom.objects import open_store
+from strongroom.service.trial import Trial
 from strongroom.terms.errors import StrongroomError
 from strongroom.terms.ids import new_id
 
@@ -74,14 +71,8 @@ class Killed:
 
 def founded(killed: Killed) -> Profile:
     """Found the trial by its one person."""
-    profile = create_profile(new_id("person", os.urandom), killed.folder / "ada", security_key=SOFTWARE)
-    card = make_card(profile, profile.security_key(), "Ada", rp_id="localhost", random=os.urandom)
-    connection = Connection(killed.folder / "run" / "keep")
-    keys = prepare(connection)
-    draft = draft_genesis([card], trial_plan([card]), keys, at=int(time.time()), random=os.urandom)
-    name = found(connection, draft, [sign_genesis(draft, profile, profile.security_key())])
-    profile.join(name, connection.socket)
-    return profile
+    Trial(profile=killed.folder / "ada", name="Ada").found(killed.folder / "run" / "keep")
+    return open_profile(killed.folder / "ada")
 
 
 def prepared(killed: Killed) -> tuple[Session, str]:

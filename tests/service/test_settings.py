@@ -12,7 +12,8 @@ from strongroom.terms.errors import AccessDenied, BadRecord, BadRequest, NotFoun
 
 KEEP = '[keep]\nfolder = "journal"\nhigh_water = "/high/water"\nsocket = "/run/keep"\n'
 GATEWAY = '[gateway]\nfolder = "gateway"\n'
-RELAYED = GATEWAY + 'keep = "tls://keep.example.org:8444"\n'
+NAMED = f'[deployment]\nname = "sr1:{"0" * 64}"\n'
+RELAYED = NAMED + GATEWAY + 'keep = "tls://keep.example.org:8444"\n'
 RELAY_KEYS = 'keep_ca = "ca.pem"\nkeep_certificate = "me.pem"\nkeep_key = "me.key"\n'
 FOLDER = Path("/etc/strongroom")
 
@@ -22,7 +23,7 @@ def test_paths_start_from_the_folder_of_the_settings_and_defaults_are_filled_in(
     assert settings.keep is not None
     assert settings.gateway is not None
     assert (settings.keep.folder, settings.keep.high_water) == ("/etc/strongroom/journal", "/high/water")
-    assert (settings.keep.trial, settings.keep.allow_user, settings.relay) == (False, None, None)
+    assert (settings.keep.trial, settings.keep.allow_users, settings.relay) == (False, (), None)
     assert (settings.gateway.host, settings.gateway.port) == ("127.0.0.1", 8443)
     assert settings.gateway.names == ("weights.example.org",)
     assert settings.deployment.name is None
@@ -37,6 +38,7 @@ def test_a_relay_is_an_address_and_no_path() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "told"),
     [
+        (KEEP + 'allow_users = "gateway"\n', BadRecord, ""),
         (KEEP + "trail = true\n", BadRequest, "did you mean `trial`"),
         ("[kepe]\n", BadRequest, "did you mean `keep`"),
         ("[nothing]\n", BadRequest, "docs/settings.md"),
@@ -46,12 +48,14 @@ def test_a_relay_is_an_address_and_no_path() -> None:
         ("a = " + "[" * 5000 + "\n", BadRequest, "docs/settings.md"),
         ('[keep]\nfolder = "journal"\n', BadRecord, ""),
         (KEEP + "trial = 1\n", BadRecord, ""),
-        (KEEP + 'allow_user = "Ada; rm"\n', BadRecord, ""),
+        (KEEP + 'allow_users = ["Ada; rm"]\n', BadRecord, ""),
         (KEEP + GATEWAY + "port = 65536\n", BadRecord, ""),
         (KEEP + GATEWAY + "port = true\n", BadRecord, ""),
         (KEEP + GATEWAY + 'store = "http://user:secret@host/"\n', BadRecord, ""),
         ('[deployment]\nname = "sr1:abc"\n', BadRecord, ""),
         (GATEWAY, BadRequest, ""),
+        (NAMED + GATEWAY, BadRequest, ""),
+        (GATEWAY + 'keep = "/run/keep"\n', BadRequest, ""),
         (KEEP + GATEWAY + 'key = "k.pem"\n', BadRequest, ""),
         (KEEP + GATEWAY + 'certificate = "c.pem"\n', BadRequest, ""),
         (RELAYED, BadRequest, ""),

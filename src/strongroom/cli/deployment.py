@@ -83,9 +83,9 @@ def card(
 
     A card holds public keys, and the proofs that you hold the private halves; besides your name, nothing secret.
     """
-    from strongroom.cli.plans import TRIAL_RP_ID
     from strongroom.client.cards import make_card, make_program_card
     from strongroom.client.newcomer import acquaint
+    from strongroom.service.trial import RP_ID
 
     if sum((rp_id is not None, trial, place is not None)) != 1:
         raise click.UsageError("give one of `--rp-id`, `--trial` and `--deployment`")
@@ -102,7 +102,7 @@ def card(
             own,
             here.security_key(own),
             name,
-            rp_id=directory.acceptance.rp_id if directory is not None else rp_id or TRIAL_RP_ID,
+            rp_id=directory.acceptance.rp_id if directory is not None else rp_id or RP_ID,
             random=os.urandom,
             **({} if directory is None else {"deployment": directory.deployment}),
             roots=() if directory is None else directory.acceptance.attestation_roots,
@@ -141,10 +141,11 @@ def draft(cards: tuple[Path, ...], plan: Path | None, trial: bool, socket: Path,
     Also: `origins`, `attestation_roots`, `clock_tolerance_seconds`, `witnesses`, `policies` (a folder), and for each
     of `people` a `zone`. A second draft makes new keys: signatures under the first one found nothing any more.
     """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
-    from strongroom.cli.plans import read_plan, trial_plan
+    from strongroom.cli.plans import read_plan
     from strongroom.client.cards import parse_card
     from strongroom.client.connection import Connection
     from strongroom.client.founding import draft_genesis, prepare
+    from strongroom.service.trial import trial_plan
 
     if trial == (plan is not None):
         raise click.UsageError("give one of `--plan` and `--trial`")

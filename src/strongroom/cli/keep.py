@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from strongroom.cli.options import PathText
 from strongroom.cli.output import note
-from strongroom.terms.errors import AccessDenied, StoreUnavailable, Tampered
+from strongroom.terms.errors import BadRequest
+from strongroom.terms.outer_errors import KeepUnavailable
 
-ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
-"""All of the keep's: no proxy, `LD_…` or `PYTHON…` of whoever starts it. It acts on a process before its first line."""
+if TYPE_CHECKING:
+    from strongroom.service.settings import KeepSettings
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
-_CRASHED, _UNAVAILABLE = 1, 7
+_ASK_SECONDS = 1.0
 
 
 @click.group("keep")
@@ -28,69 +27,81 @@ def group() -> None:
 
 
 @group.command()
-@click.option("--folder", required=True, type=PathText(), metavar="DIR", help="Where the journal rests.")
+@click.option("--config", type=PathText(), default=None, metavar="FILE", help="Its `[keep]` says all that follows.")
+@click.option("--folder", type=PathText(), default=None, metavar="DIR", help="Where the journal rests.")
 @click.option(
     "--high-water",
-    required=True,
     type=PathText(),
+    default=None,
     metavar="FILE",
     help="Remembers how far the log had come: outside DIR, best on another disk.",
 )
-@click.option("--socket", required=True, type=PathText(), metavar="PATH", help="Where to listen, in a private folder.")
+@click.option("--socket", type=PathText(), default=None, metavar="PATH", help="Where to listen, in a private folder.")
+@click.option(
+    "--allow-user",
+    "allow_users",
+    multiple=True,
+    metavar="USER",
+    help="One more user who may connect, such as the gateway's; the group of the socket's folder has to be theirs.",
+)
 @click.option("--trial", is_flag=True, help="One person's trial: the root key rests in a file beside FILE.")
 @click.option("--restart", is_flag=True, help="Start it again, sealed, when it dies; never after a `Tampered` stop.")
-def serve(folder: Path, high_water: Path, socket: Path, trial: bool, restart: bool) -> None:
+def serve(restart: bool, config: Path | None, **given: Any) -> None:
     """Serve until a signal says to stop.
 
     Says where it listens, and the words of its unseal key: custodians compare them before they give their shares.
     """
-    for private in (folder.parent, high_water.parent, socket.parent):
-        _make_private(private)
-    # -I: no module of the working folder, and nothing of the environment, gets to run in the keep.
-    command = [sys.executable, "-I", "-m", "strongroom.keep"]
-    for name, place in (("--folder", folder), ("--high-water", high_water), ("--socket", socket)):
-        command += [name, str(place.absolute())]
-    command += ["--trial"] if trial else []
+    from strongroom.service.programs import KEEP_ENVIRONMENT, keep_command, make_places
+
+    keep = _settings(config, given)
+    make_places(keep)
     if restart:
-        click.get_current_context().exit(supervise(command))
+        click.get_current_context().exit(_supervised(keep))
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, command, ENVIRONMENT)  # noqa: S606 - becomes the keep, by its full path
+    os.execve(sys.executable, keep_command(keep), KEEP_ENVIRONMENT)  # noqa: S606 - becomes the keep, by its full path
 
 
-def supervise(command: Sequence[str], *, first_pause_seconds: float = FIRST_PAUSE_SECONDS) -> int:
-    """Run `command`, and again after a crash, each time after a longer pause; return how it ended for good.
+def _settings(config: Path | None, given: dict[str, Any]) -> KeepSettings:
+    from strongroom.service.settings import KeepSettings, read_settings
 
-    What it refuses to start with will not mend itself, and evidence of tampering is for people to look at.
-    """
-    pause = first_pause_seconds
-    while True:
-        began = time.monotonic()
-        with subprocess.Popen(command, env=ENVIRONMENT) as process:
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                process.terminate()
-                return process.wait()
-        if code >= 0 and code not in {_CRASHED, _UNAVAILABLE}:
-            if code == Tampered.exit_code:
-                note("the keep stopped at something tampered with: it stays stopped until people have looked")
-            return code
-        if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-            pause = first_pause_seconds
-        note(f"the keep died ({_how(code)}); it starts again, sealed, in {pause:.0f} s")
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    if config is None:
+        if missing := [name for name in ("folder", "high_water", "socket") if given[name] is None]:
+            raise click.UsageError(f"`--{missing[0].replace('_', '-')}` is missing, or `--config`")
+        places: dict[str, Any] = {name: str(given.pop(name)) for name in ("folder", "high_water", "socket")}
+        return KeepSettings(**places, **given)
+    if any(given.values()):
+        raise click.UsageError("`--config` says all of it: give nothing else but `--restart`")
+    if (keep := read_settings(config).keep) is None:
+        raise BadRequest(f"`{config}` has no `[keep]`", hint="see `docs/settings.md`")
+    return keep
 
 
-def _how(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+def _supervised(keep: KeepSettings) -> int:
+    """Run the keep under a supervisor, which says in words what happens."""
+    from strongroom.client.connection import Connection
+    from strongroom.service.events import Events
+    from strongroom.service.programs import KEEP_ENVIRONMENT, keep_command
+    from strongroom.service.supervisor import Process, Supervisor
 
+    class Words(Events):
+        def tell(self, level: Any, process: str, event: str, /, **more: Any) -> None:
+            match event:
+                case "said":
+                    note(str(more.get("text")))
+                case "died":
+                    seconds = more["starts_again_in_seconds"]
+                    note(f"the keep died ({more['how']}); it starts again, sealed, in {seconds:.0f} s")
+                case "ended":
+                    note(f"the keep {more['why']}")
+                case _:
+                    pass
 
-def _make_private(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except PermissionError as error:
-        raise AccessDenied(f"`{folder}` cannot be made: {error.strerror}", hint="choose another folder") from error
-    except OSError as error:
-        raise StoreUnavailable(f"`{folder}` cannot be made: {error.strerror}", hint="choose another folder") from error
+    def is_ready() -> bool:
+        try:
+            return bool(Connection(Path(keep.socket), _ASK_SECONDS).ask("status").ok)
+        except KeepUnavailable:
+            return False
+
+    process = Process(name="keep", command=lambda: keep_command(keep), is_ready=is_ready, environment=KEEP_ENVIRONMENT)
+    return Supervisor([process], Words(time.time)).run()

@@ -38,9 +38,6 @@ from strongroom.terms.records import Matches, Natural, Word, parse_record
 
 T = TypeVar("T")
 
-TRIAL_RP_ID, TRIAL_TEAM, TRIAL_ZONE = "localhost", "self", "here"
-TRIAL_ROLES = ("governor", "approver", "researcher", "writer", "responder")
-_TRIAL_EGRESS_BYTES_PER_DAY = 1_000_000_000
 _CLOCK_TOLERANCE_SECONDS = 60
 _WORD = "[a-z][a-z0-9]{0,31}(?:[-.][a-z0-9]{1,31}){0,3}"
 
@@ -105,23 +102,6 @@ def read_plan(path: Path, cards: Sequence[Card]) -> Plan:
         custodians_needed=agreed.custodians_needed,
         places={person(name): known.zone for name, known in agreed.people.items() if known.zone is not None},
         policies=None if agreed.policies is None else read_policies(path.parent / agreed.policies),
-    )
-
-
-def trial_plan(cards: Sequence[Card]) -> Plan:
-    """Return the plan of one person who plays every part.
-
-    Raises:
-        BadRequest: not exactly one card.
-    """
-    if len(cards) != 1:
-        raise BadRequest("a trial is one person's", hint="give one card, or a `--plan`")
-    return Plan(
-        quorum=1,
-        acceptance=_acceptance(_Accepting(rp_id=TRIAL_RP_ID, software_keys=True), Path()),
-        roles={cards[0].person: [FoundingRole(role=role, team=TRIAL_TEAM) for role in TRIAL_ROLES]},
-        zones=[PlannedZone(name=TRIAL_ZONE, ceiling=2, egress_bytes_per_day=_TRIAL_EGRESS_BYTES_PER_DAY)],
-        trial=True,
     )
 
 

@@ -16,7 +16,7 @@ from strongroom.terms.errors import BadRequest
 def relay(config: Path) -> None:
     """Let gateways on other hosts reach the keep's socket, over TLS with certificates on both sides.
 
-    It runs as a user of its own, whom the keep's `allow_user` names. What it carries is signed, or wrapped, end to end.
+    It runs as a user of its own, whom the keep's `allow_users` name. What it carries is signed, or wrapped, end to end.
     """
     from strongroom.service.events import Events
     from strongroom.service.relay import run_relay

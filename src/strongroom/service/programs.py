@@ -21,8 +21,7 @@ def keep_command(keep: KeepSettings) -> list[str]:
     command = [*_PYTHON, "strongroom.keep"]
     for name, place in (("--folder", keep.folder), ("--high-water", keep.high_water), ("--socket", keep.socket)):
         command += [name, str(Path(place).absolute())]
-    if keep.allow_user is not None:
-        command += ["--allow-user", keep.allow_user]
+    command += [text for user in keep.allow_users for text in ("--allow-user", user)]
     return [*command, "--trial"] if keep.trial else command
 
 

@@ -17,14 +17,14 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from strongroom.service.events import Events
 from strongroom.service.settings import RelaySettings
 from strongroom.service.supervisor import notify
-from strongroom.terms.errors import BadRequest, UnknownSigner
+from strongroom.terms.errors import BadRequest, NoSpace, UnknownSigner
 
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
@@ -95,33 +95,23 @@ class Relay:
     async def _serve(self, accepted: socket.socket) -> None:
         """Serve one connection, from its first byte to its last."""
         try:
-            async with AsyncExitStack() as stack:
-                try:
-                    client = await stack.enter_async_context(self._client(accepted))
-                finally:
-                    self._handshakes.release()
+            client = await self._handshake(accepted)
+        except (OSError, TimeoutError) as error:
+            self._tell_closed(error)
+            return
+        finally:
+            self._handshakes.release()
+        async with _closing(client):
+            try:
                 verify_client(client[1].get_extra_info("peercert"), self._settings.clients)
-                if self._connections >= self._settings.connections:
-                    self._refuse("too many connections")
-                    return
-                self._connections += 1
-                stack.callback(self._one_less)
-                dialled = await asyncio.open_unix_connection(self._settings.keep, limit=_CHUNK_BYTES)
-                keep = await stack.enter_async_context(_closing(dialled))
-                await self._carry(client, keep)
-        except UnknownSigner as error:
-            self._refuse(error.message)
-        except (OSError, TimeoutError) as error:  # a failed handshake, a keep that is not there, a broken connection
-            self._refuse(str(error) or "nothing came in time")
+                with self._place():
+                    keep = await asyncio.open_unix_connection(self._settings.keep, limit=_CHUNK_BYTES)
+                    async with _closing(keep):
+                        await self._carry(client, keep)
+            except (OSError, TimeoutError, UnknownSigner, NoSpace) as error:
+                self._tell_closed(error)
 
-    def _one_less(self) -> None:
-        self._connections -= 1
-
-    def _refuse(self, why: str) -> None:
-        self._events.tell("warning", _NAME, "closed", why=why)
-
-    @asynccontextmanager
-    async def _client(self, accepted: socket.socket) -> AsyncIterator[Streams]:
+    async def _handshake(self, accepted: socket.socket) -> Streams:
         loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(_CHUNK_BYTES)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(
@@ -131,8 +121,21 @@ class Relay:
             ssl_handshake_timeout=self._handshake_seconds,
             ssl_shutdown_timeout=CLOSE_SECONDS,
         )
-        async with _closing((reader, asyncio.StreamWriter(transport, protocol, reader, loop))) as client:
-            yield client
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Take one of the places that there are, while the block lasts."""
+        if self._connections >= self._settings.connections:
+            raise NoSpace(f"there are {self._connections} connections already")
+        self._connections += 1
+        try:
+            yield
+        finally:
+            self._connections -= 1
+
+    def _tell_closed(self, error: Exception) -> None:
+        self._events.tell("warning", _NAME, "closed", why=str(error) or "nothing came in time")
 
     async def _carry(self, client: Streams, keep: Streams) -> None:
         """Carry both ways until one side has said all, or nothing has moved for too long."""

@@ -50,8 +50,8 @@ class KeepSettings:
     """The file that remembers how far the log had come: best on another disk."""
     socket: PathText
     """Where the keep listens, in a folder that only its user can write to."""
-    allow_user: UserText | None = None
-    """One more user who may connect, such as the gateway's or the relay's. Without it, the keep's own alone."""
+    allow_users: tuple[UserText, ...] = ()
+    """More users who may connect, such as the gateway's and the relay's. Without it, its own alone."""
     trial: bool = False
     """One person's trial: the root key rests in a file beside `high_water`."""
 

@@ -129,7 +129,7 @@ class Supervisor:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _give_up(self, process: Process, code: int) -> None:
-        what = "stopped at something tampered with: all stays stopped until people have looked"
+        what = "stopped at something tampered with: it stays stopped until people have looked"
         why = what if code == Tampered.exit_code else "refuses to run, and would again"
         self._events.tell("critical", process.name, "ended", how=_how(code), why=why)
         self._end_with(code)

@@ -31,7 +31,7 @@ from typing import Any
 
 from strongroom.acts.deployment_found import FoundingRole
 from strongroom.client.cards import make_card
-from strongroom.client.connection import Connection
+from strongroom.client.connection import Asking, Connection
 from strongroom.client.deployment import Deployment
 from strongroom.client.founding import (
     Plan,
@@ -109,6 +109,10 @@ class Process:
                 raise OSError(f"{self.name} did not start: {said}")
             time.sleep(0.02)
         self.said = said
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         """End it in order, and return its exit code."""
@@ -249,9 +253,9 @@ class RealGateway:
         if self.keep.is_running() and Connection(self.socket).ask("status").ok["state"] == "open":
             self.until(self.is_ready)
 
-    def unseal(self) -> None:
-        """Have two custodians unseal the keep, at its socket."""
-        connection = Connection(self.socket)
+    def unseal(self, connection: Asking | None = None) -> None:
+        """Have two custodians unseal the keep, by default at its socket."""
+        connection = Connection(self.socket) if connection is None else connection
         to = unseal_key(connection)
         for name, share in self.shares.items():
             unseal(self.world.profiles[name], connection, share, to=to)

@@ -4,8 +4,8 @@ A thread asks the keep how far the log is, twice a second and after each act tha
 is new as every client does (`client/replica.py`). What it has verified it publishes as a `View`, in which nothing
 changes any more: the event loop never waits for the thread, and never sees what is half verified.
 
-INVARIANT: nobody is told metadata from a view that is older than what this gateway told anybody of before, or older
-than 10 s, or once another log was shown. That ends only with a new start: it is for people to look at.
+INVARIANT: nobody is told metadata from a view that has less than this gateway told anybody of before, or is older than
+10 s, or once another log was shown. That ends only with a new start: it is for people to look at.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import base64
 import logging
 import time
 from array import array
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from strongroom.client.connection import TIMEOUT_SECONDS, Answer
+from strongroom.client.connection import Answer
 from strongroom.client.replica import Clock, Replica
 from strongroom.directory.state import Directory
 from strongroom.gateway.keep import Keep
@@ -32,7 +32,6 @@ from strongroom.tlog.proofs import consistency_proof
 from strongroom.tlog.tree import Tree, leaf_hash
 
 POLL_SECONDS = 0.5
-FRESH_SECONDS = 10.0
 PATIENCE_SECONDS = 5.0
 """How long a read waits for what was told before."""
 _LENGTH_BYTES = 4
@@ -98,8 +97,18 @@ class View:
 class Fold:
     """Follows the log of `deployment`, as `keep` shows it, in `folder`. `run` does the work, until it is cancelled."""
 
-    def __init__(self, keep: Keep, folder: Path, deployment: str, *, era: int = 1, clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        keep: Keep,
+        folder: Path,
+        deployment: str,
+        *,
+        era: int = 1,
+        fresh_seconds: float = 10.0,
+        clock: Clock = time.time,
+    ) -> None:
         self._keep, self._folder, self._deployment, self._era, self._clock = keep, folder, deployment, era, clock
+        self._fresh_seconds = fresh_seconds
         self._view: View | None = None
         self._changed, self._wake = asyncio.Event(), asyncio.Event()
         self._told_size = 0
@@ -115,7 +124,7 @@ class Fold:
 
     def is_fresh(self) -> bool:
         """Whether there is a view that is not too old, and no doubt."""
-        return self._view is not None and not self.is_tampered() and self._view.age_seconds <= FRESH_SECONDS
+        return self._view is not None and not self.is_tampered() and self._view.age_seconds <= self._fresh_seconds
 
     def is_tampered(self) -> bool:
         """Whether another log was shown than the one that was verified."""
@@ -175,10 +184,10 @@ class Fold:
 
     async def run(self) -> None:
         """Follow the log until cancelled, or until another log is shown."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "fold") as thread:
-            replica: _Replica | None = None
-            asking = _FromThread(self._keep, loop)
+        loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "fold")
+        asking = _FromThread(self._keep, loop)
+        replica: _Replica | None = None
+        try:
             while not self.is_tampered():
                 self._wake.clear()
                 try:
@@ -190,6 +199,10 @@ class Fold:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._wake.wait()
+        finally:
+            # ORDER: the thread waits for this loop, so the loop does not wait for the thread.
+            asking.stop()
+            thread.shutdown(wait=False, cancel_futures=True)
 
     # --- in the thread -------------------------------------------------------------------------
 
@@ -248,6 +261,8 @@ class _FromThread:
 
     def __init__(self, keep: Keep, loop: asyncio.AbstractEventLoop) -> None:
         self._keep, self._loop = keep, loop
+        self._asked: Future[Answer] | None = None
+        self._is_stopped = False
 
     def within(self, seconds: float) -> _FromThread:
         """Return the same: each question has a limit already."""
@@ -255,12 +270,16 @@ class _FromThread:
 
     def ask(self, what: str, /, *, since: int | None = None, **fields: Json) -> Answer:
         """Ask for `what`, as `Connection.ask` does."""
-        asked = asyncio.run_coroutine_threadsafe(self._keep.ask(what, **fields), self._loop)
-        try:
-            return asked.result(2 * TIMEOUT_SECONDS)
-        except TimeoutError as error:
-            asked.cancel()
-            raise KeepUnavailable("the keep does not answer") from error
+        self._asked = asyncio.run_coroutine_threadsafe(self._keep.ask(what, **fields), self._loop)
+        if self._is_stopped:
+            self._asked.cancel()
+        return self._asked.result()
+
+    def stop(self) -> None:
+        """Have the thread wait no longer."""
+        self._is_stopped = True
+        if self._asked is not None:
+            self._asked.cancel()
 
 
 def _texts(hashes: tuple[bytes, ...]) -> list[Json]:

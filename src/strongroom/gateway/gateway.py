@@ -108,7 +108,13 @@ def make_gateway(settings: GatewaySettings, *, ca_pem: bytes | None = None, dial
         dial = socket_dial(settings.keep) if isinstance(settings.keep, Path) else relay_dial(settings.keep)
     keep = Keep(dial)
     # A line of its own: however many wait for the keep, the fold goes on.
-    fold = Fold(Keep(dial, most_connections=1), settings.folder / "log", settings.deployment, era=settings.era)
+    fold = Fold(
+        Keep(dial, most_connections=1),
+        settings.folder / "log",
+        settings.deployment,
+        era=settings.era,
+        fresh_seconds=settings.limits.fresh_seconds,
+    )
     return Gateway(
         settings=settings,
         keep=keep,

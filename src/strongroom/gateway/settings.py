@@ -26,6 +26,8 @@ class Limits:
     linger_seconds: float = 1.0
     """For whoever is refused to read why: a socket that is closed with bytes unread takes the answer with it."""
     connections: int = 1024
+    fresh_seconds: float = 10.0
+    """How old the copy of the log may be that reads are answered from."""
     stop_seconds: float = 5.0
     """At the end, for requests that are under way."""
 

@@ -1,0 +1,140 @@
+"""What the gateway reads from: as new as what it told anybody, and nothing at all once in doubt."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from strongroom.acts.session_close import SessionClose
+from strongroom.acts.table import act_named
+from strongroom.client.session import login
+from strongroom.terms import canonical
+from strongroom.terms.errors import KeepSealed, UnknownSigner
+from strongroom.terms.outer_errors import KeepUnavailable, LogDoubted
+from tests.gateway.world import RealGateway, found_trial, real_gateway
+
+READ = "/v1/log/entries?start=1&count=1"
+
+
+def test_a_session_that_ended_reads_nothing_from_the_next_request_on(real: RealGateway) -> None:
+    for _ in range(5):
+        session, key = real.session(), real.ada.session()
+        assert key is not None
+        reader = real.https(real.ada)
+        assert reader.get(READ)
+        session.say(act_named("session.close"), SessionClose(session=key.session), alone=True)
+        with pytest.raises(UnknownSigner):
+            reader.get(READ)
+        real.ada.keep_session(None)
+
+
+def test_a_log_that_is_put_back_to_yesterday_makes_the_gateway_say_nothing_more(real: RealGateway) -> None:
+    session = real.session()
+    real.keep.stop()
+    for name in ("journal", "high"):
+        shutil.copytree(real.folder / name, real.folder / f"{name}.yesterday")
+    real.keep.start()
+    real.until(real.is_ready)
+    login(real.ada, session.deployment, real.ada.security_key())
+    real.keep.stop()
+    for name in ("journal", "high"):
+        (real.folder / name).rename(real.folder / f"{name}.today")
+        (real.folder / f"{name}.yesterday").rename(real.folder / name)
+    real.keep.start()
+    assert_silent(real)
+    real.keep.stop()
+    for name in ("journal", "high"):
+        (real.folder / name).rename(real.folder / f"{name}.yesterday")
+        (real.folder / f"{name}.today").rename(real.folder / name)
+    real.keep.start()
+    time.sleep(1)  # two looks: whatever comes of them, what was seen stays seen
+    assert_silent(real)
+    real.gateway.stop()
+    real.start_gateway()
+    assert real.https(real.ada).get(READ)
+
+
+def test_another_deployment_behind_the_same_socket_makes_the_gateway_say_nothing_more(real: RealGateway) -> None:
+    real.session()
+    real.keep.stop()
+    for name in ("journal", "high"):
+        (real.folder / name).rename(real.folder / f"{name}.ours")
+    (real.folder / "high").mkdir(mode=0o700)
+    real.keep.start()
+    found_trial(real.folder / "somebody", real.socket)
+    assert_silent(real)
+
+
+def test_a_gateway_without_its_keep_says_nothing_after_a_while_and_comes_back_by_itself(tmp_path: Path) -> None:
+    with real_gateway(tmp_path, flags=["--limit", "fresh_seconds=2"]) as real:
+        real.session()
+        reader = real.https(real.ada)
+        assert reader.get(READ)
+        real.keep.kill()
+        with pytest.raises(KeepUnavailable):
+            real.https().ask("status")
+        real.until(lambda: not real.is_ready())
+        with pytest.raises(LogDoubted):
+            reader.get(READ)
+        assert real.metrics()["strongroom_gateway_keep_open"] == 0
+        assert real.get("/healthz").status == 200
+        real.keep.start()
+        real.until(real.is_ready)
+        assert reader.get(READ)
+
+
+def test_a_gateway_stops_though_its_keep_is_silent(real: RealGateway) -> None:
+    with silent(real):
+        time.sleep(1)  # by then it has asked
+        assert real.gateway.stop() == 0
+
+
+def test_a_sealed_keep_shows_its_log_and_is_unsealed_through_the_gateway(tmp_path: Path) -> None:
+    with real_gateway(tmp_path, house=True) as real:
+        dan = real.world.profiles["Dan"]
+        real.session(dan)
+        real.keep.stop()
+        real.keep.start()
+        real.until(lambda: b'"sealed"' in real.get("/readyz").body)
+        assert real.get("/readyz").status == 503
+        assert real.https(dan).get(READ)
+        with pytest.raises(KeepSealed):
+            real.session(dan)
+        real.unseal(real.https())
+        real.until(real.is_ready)
+        assert real.session(dan).directory.sessions
+
+
+def test_a_share_is_for_its_own_custodian(tmp_path: Path) -> None:
+    with real_gateway(tmp_path, house=True) as real:
+        ada, ben = (real.world.profiles[name] for name in ("Ada", "Ben"))
+        assert real.https(ada).ask("share", person=ada.who.subject).ok["share"]
+        asked = canonical.encode({"person": ben.who.subject})
+        answer = real.https(ada).request("POST", "/v1/share", asked, is_signed=True)
+        assert answer.status == 403
+        assert b'"not-allowed"' in answer.body
+
+
+def assert_silent(real: RealGateway) -> None:
+    """See that the gateway noticed, shows no metadata, and says so to whoever watches it."""
+    real.until(lambda: real.metrics()["strongroom_gateway_log_tampered"] == 1)
+    assert real.get("/readyz").status == 503
+    with pytest.raises(LogDoubted):
+        real.https(real.ada).get(READ)
+    assert real.get("/v1/status").status == 200
+
+
+@contextmanager
+def silent(real: RealGateway) -> Iterator[None]:
+    """Have the keep answer nothing, and yet be there."""
+    real.keep.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        real.keep.signal(signal.SIGCONT)

@@ -118,6 +118,20 @@ def test_a_log_is_followed_through_a_restart_of_the_gateway_without_a_gap(real: 
     assert [one["index"] for one in log.lines] == list(range(len(log.lines)))
 
 
+def test_a_siem_follows_the_log_as_a_workload_with_no_role(real: RealGateway, tmp_path: Path) -> None:
+    siem, card = tmp_path / "siem", tmp_path / "siem.card"
+    carding = ("deployment", "card", "--workload", "--name", "siem", "--deployment", real.place, "-o", card)
+    done(real, *carding, home=siem)
+    assert run(real, "log", "follow", "--once", home=siem).code == UnknownSigner.exit_code
+    sponsoring = ("--sponsor", "Ada", "--zone", "here", "--purpose", "the log, for our SIEM")
+    assert done(real, "propose", "workload.enrol", "--card", card, *sponsoring)["enacted"] is not None
+    outcome = run(real, "log", "follow", "--once", "--format", "ocsf", home=siem)
+    assert outcome.code == 0, outcome
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [offences(event) for event in events] == [[] for _ in events]
+    assert {"Ada", "siem"} <= {one["user"]["name"] for one in events if "user" in one}
+
+
 # --- the errors that a person needs ------------------------------------------------------------
 
 

@@ -1,103 +1,123 @@
-"""`acme/atlas@prod`: an alias counts only where its name and its model's are proven, and names one version or none."""
+"""Aliases: one name, one alias, whoever moves it; and what a newcomer is shown before anybody knows them."""
 
 from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from strongroom.acts.alias_set import AliasSet
-from strongroom.acts.model_enrol import ModelEnrol
 from strongroom.acts.role_give import RoleGive
-from strongroom.client.names import NOT_PROVEN, Detail, Names, details_of
-from strongroom.terms.errors import BadRequest, NotFound
-from strongroom.terms.outer_errors import BadName
-from tests.acts.world import SALT, House, a_house, refused, text
+from strongroom.acts.table import act_named
+from strongroom.client.aliases import set_alias
+from strongroom.client.connection import Answer
+from strongroom.client.names import new_detail
+from strongroom.client.newcomer import founding_shown
+from strongroom.client.released import seal_through_keep
+from strongroom.client.session import Session
+from strongroom.objects.local import LocalStore
+from strongroom.terms.canonical import Json
+from strongroom.terms.errors import BadRequest, NotAllowed, NotFound, WrongDeployment
+from strongroom.terms.ids import new_id
+from strongroom.terms.outer_errors import BadAnswer
+from tests.attacks.versions import write_model
+from tests.client_keep.logs import World
 
 
-@pytest.fixture
-def house() -> House:
-    """Return a house where Eve writes versions, of this model and of any other."""
-    house = a_house()
-    house.govern(RoleGive(subject=house.person("Eve"), role="writer", team="core"))
-    return house
+def sealed(world: World, folder: Path, name: str, count: int = 1) -> list[str]:
+    """Enrol a model, and have a job seal versions of it."""
+    world.model(name)
+    job = world.workload(f"job-{name.partition('/')[2]}", "writer")
+    model = write_model(folder / name.replace("/", "-"), {"weights.bin": b"weights"})
+    store = LocalStore(folder / "store")
+    return [seal_through_keep(job, [model], name, store).version for _ in range(count)]
 
 
-def called(house: House, name: str, version: str = "", model: str = "") -> str:
-    """Have a version called so; return the alias."""
-    alias, model = house.new("alias"), model or house.model
-    house.do("Eve", AliasSet(alias=alias, details=text(name), model=model, version=version or house.version))
-    return alias
+def writer(world: World) -> Session:
+    world.govern("role.give", RoleGive(subject=world.person("Dan"), role="writer", team="core"))
+    return world.session("Dan")
 
 
-def another_version(house: House, model: str = "") -> str:
-    body = house.version_body(model=model or house.model)
-    house.do("job", body)
-    return body.version
+def test_an_alias_is_made_once_and_then_moves(world: World, tmp_path: Path) -> None:
+    versions = sealed(world, tmp_path, "acme/atlas", 2)
+    dan = writer(world)
+    made = [set_alias(dan, "acme/atlas@prod", version)[0] for version in versions]
+    assert made[0] == made[1]
+    assert [one.version for one in dan.directory.aliases.values()] == [versions[1]]
+    assert dan.deployment.names.version(dan.directory, "acme/atlas@prod").version == versions[1]
+    # Another person, who has to learn the name first, moves the very same one.
+    world.govern("role.give", RoleGive(subject=world.person("Eve"), role="writer", team="core"))
+    assert set_alias(world.session("Eve"), "acme/atlas@prod", "acme/atlas@1")[0] == made[0]
 
 
-def names(*texts: str) -> Names:
-    return Names(Detail(salt=SALT.hex(), text=one) for one in texts)
+def test_an_alias_of_one_model_never_means_another_s_version(world: World, tmp_path: Path) -> None:
+    sealed(world, tmp_path, "acme/atlas")
+    (other,) = sealed(world, tmp_path, "acme/borealis")
+    with pytest.raises(NotAllowed):
+        set_alias(writer(world), "acme/atlas@prod", other)
 
 
-def test_an_alias_is_the_version_that_it_points_to_now(house: House) -> None:
-    known, alias, second = names("acme/atlas", "prod"), called(house, "prod"), another_version(house)
-    for version in (house.version, second):
-        house.do("Eve", AliasSet(alias=alias, details=text("prod"), model=house.model, version=version))
-        assert known.version(house.directory, "acme/atlas@prod").version == version
-        assert known.version(house.directory, alias).version == version
-        assert known.alias(house.directory, "acme/atlas@prod").alias == alias
+def test_no_second_alias_is_made_while_the_names_of_others_cannot_be_read(world: World, tmp_path: Path) -> None:
+    """A keep that withholds names would otherwise bring about two aliases of one name, which then name nothing."""
+    (version,) = sealed(world, tmp_path, "acme/atlas")
+    dan = writer(world)
+    alias, _ = set_alias(dan, "acme/atlas@prod", version)
+    withheld = dan.directory.aliases[alias].details
+    world.keeper.details.pop(withheld)
+    world.govern("role.give", RoleGive(subject=world.person("Eve"), role="writer", team="core"))
+    with pytest.raises(NotFound, match="cannot be read"):
+        set_alias(world.session("Eve"), "acme/atlas@prod", version)
+    assert len(world.keeper.directory.aliases) == 1
 
 
-def test_an_alias_of_another_model_with_the_same_name_is_another(house: House) -> None:
-    called(house, "prod")
-    other = house.new("model")
-    house.govern(ModelEnrol(model=other, details=text("acme/other"), label=1))
-    house.govern(RoleGive(subject=house.job.subject, role="writer", team="core", model=other))
-    known = names("acme/atlas", "acme/other", "prod")
-    with refused(NotFound, why="`prod`"):
-        known.version(house.directory, "acme/other@prod")
-    version = another_version(house, other)
-    called(house, "prod", version, other)
-    assert known.version(house.directory, "acme/other@prod").version == version
-    assert known.version(house.directory, "acme/atlas@prod").version == house.version
+def test_two_aliases_of_one_name_are_moved_by_nobody(world: World, tmp_path: Path) -> None:
+    (version,) = sealed(world, tmp_path, "acme/atlas")
+    dan = writer(world)
+    set_alias(dan, "acme/atlas@prod", version)
+    detail = new_detail("prod", os.urandom)
+    model = dan.directory.versions[version].model
+    body = AliasSet(alias=new_id("alias", os.urandom), details=detail.digest, model=model, version=version)
+    dan.say(act_named("alias.set"), body, details=[detail])
+    with pytest.raises(BadRequest, match="2 are called"):
+        set_alias(dan, "acme/atlas@prod", version)
 
 
-def test_two_aliases_of_one_name_name_neither(house: House) -> None:
-    """So whoever sets a second `prod` beside the first stops what follows it, and redirects nothing."""
-    one, two = called(house, "prod"), called(house, "prod", another_version(house))
-    known = names("acme/atlas", "prod")
-    with pytest.raises(BadRequest, match="2 are called `prod`") as raised:
-        known.version(house.directory, "acme/atlas@prod")
-    assert one in raised.value.hint
-    assert two in raised.value.hint
-    assert known.version(house.directory, one).version == house.version
+# --- newcomers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("known", [(), ("prod",), ("acme/atlas",), ("acme/atlas", "test")])
-def test_an_alias_that_is_not_proven_names_nothing(house: House, known: tuple[str, ...]) -> None:
-    called(house, "prod")
-    with refused(NotFound, why="proven"):
-        names(*known).version(house.directory, "acme/atlas@prod")
+@dataclass
+class Showing:
+    """A gateway that shows these entries to everybody."""
+
+    entries: Json
+
+    @property
+    def where(self) -> str:
+        return "https://127.0.0.1"
+
+    def within(self, seconds: float) -> Showing:
+        return self
+
+    def ask(self, what: str, /, *, since: int | None = None, **fields: Json) -> Answer:
+        assert (what, fields) == ("entries", {"start": 0, "count": 1})
+        return Answer(ok={"entries": self.entries}, checkpoint=None)
 
 
-@pytest.mark.parametrize(
-    "name", ["acme/atlas@Prod", "acme/atlas@prod ", "acme/atlas@", "acme/atlas@prod@1", "atlas@prod"]
-)
-def test_a_name_is_not_mended(house: House, name: str) -> None:
-    called(house, "prod")
-    with refused(BadName):
-        names("acme/atlas", "prod").version(house.directory, name)
+def test_a_newcomer_takes_the_founding_that_has_the_name_and_no_other(world: World) -> None:
+    founding = base64.b64encode(world.keeper.leaves[0]).decode("ascii")
+    shown = founding_shown(Showing([founding]), world.deployment)
+    assert (shown.deployment, shown.size) == (world.deployment, 1)
+    with pytest.raises(WrongDeployment):
+        founding_shown(Showing([founding]), f"sr1:{'0' * 64}")
+    other = base64.b64encode(world.keeper.leaves[0] + b" ").decode("ascii")
+    with pytest.raises(WrongDeployment):
+        founding_shown(Showing([other]), world.deployment)
 
 
-def test_no_alias_takes_the_place_of_a_number(house: House) -> None:
-    """Somebody may give an alias the text `1`; the number is looked up, and the text never."""
-    called(house, "1", another_version(house))
-    known = names("acme/atlas", "1")
-    assert known.version(house.directory, "acme/atlas@1").version == house.version
-
-
-def test_an_alias_is_shown_by_its_name_where_that_is_proven(house: House) -> None:
-    alias = called(house, "prod")
-    assert details_of(house.directory, alias) == text("prod")
-    assert names("acme/atlas", "prod").called(house.directory, alias) == f"{alias} (acme/atlas@prod)"
-    for known in ((), ("prod",), ("acme/atlas",)):
-        assert names(*known).called(house.directory, alias) == f"{alias} ({NOT_PROVEN})"
+@pytest.mark.parametrize("entries", [None, [], ["AAAA", "AAAA"], ["not base64!"], {"0": "AAAA"}])
+def test_what_is_no_founding_is_no_answer(world: World, entries: Json) -> None:
+    with pytest.raises(BadAnswer):
+        founding_shown(Showing(entries), world.deployment)

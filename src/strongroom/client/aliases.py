@@ -22,7 +22,7 @@ def set_alias(session: Session, name: str, version: str) -> tuple[str, Done]:
 
     Raises:
         BadName: it is no alias's name. NotFound: no such model or version is proven.
-        BadRequest: the version is another model's, or several aliases have that name. Denied, …: the keep refuses.
+        BadRequest: several aliases have that name. NotAllowed, Denied, …: the keep refuses.
     """
     parsed = parse_alias(name)
     directory = session.directory
@@ -30,8 +30,6 @@ def set_alias(session: Session, name: str, version: str) -> tuple[str, Done]:
     names = session.deployment.names
     model = names.model(directory, parsed.model)
     meant = names.version(directory, version)
-    if meant.model != model.model:
-        raise BadRequest(f"`{version}` is no version of `{parsed.model}`", hint="an alias means a version of its model")
     own = [one for one in directory.aliases.values() if one.model == model.model]
     if unread := names.missing([one.details for one in own]):
         # A second alias of the same name would make both of them worthless.

@@ -34,12 +34,17 @@ def acquaint(profile: Profile, place: Place) -> Directory:
         if place.url is None:
             raise
     ca = None if place.ca is None else fetch_ca(place.url, place.ca)
-    directory = _founded(HttpsConnection(place.url, context=client_context(ca)), place.name)
+    directory = founding_shown(HttpsConnection(place.url, context=client_context(ca)), place.name)
     profile.join(place, ca)
     return directory
 
 
-def _founded(connection: Asking, name: str) -> Directory:
+def founding_shown(connection: Asking, name: str) -> Directory:
+    """Return the directory as the deployment `name` was founded, from the entry that a gateway shows to everybody.
+
+    Raises:
+        WrongDeployment: it is another's. BadAnswer: it is none.
+    """
     entries = connection.ask("entries", start=0, count=1).ok.get("entries")
     if not isinstance(entries, list) or len(entries) != 1:
         raise BadAnswer("the gateway does not show the founding")

@@ -91,9 +91,9 @@ class Transfers:
             # A store that refuses need not read what is sent; why it does, it may have said before it closed.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, place.target, body, dict(headers))
-            response = connection.getresponse()
-            yield response
-            is_done = response.isclosed() and not response.will_close
+            with contextlib.closing(connection.getresponse()) as response:
+                yield response
+                is_done = response.isclosed() and not response.will_close
         except ssl.SSLCertVerificationError as error:
             raise StoreUnavailable(f"{place.name} is not it: {error.verify_message}") from error
         finally:

@@ -101,14 +101,15 @@ class Released:
             WrongManifest, ManifestTampered, …: its manifest is not the one in the log.
         """
         view = await self._gateway.view()
-        version = find.version(view.directory, name)
         if not await self._has(view, viewer, name):
             # Released through another gateway, or at the keep's socket, a moment ago?
             view = await self._gateway.fold.again(view)
+            find.version(view.directory, name)
             if not await self._has(view, viewer, name):
                 raise NotAllowed(
                     f"you have no live release of `{name}` on this device", hint="open it with `strongroom open`"
                 )
+        version = view.directory.versions[name]
         if name not in self._known:
             async with self._fetching:
                 if name not in self._known:

@@ -42,7 +42,7 @@ from strongroom.policy.authorize import authorize
 from strongroom.policy.bundle import Bundle
 from strongroom.sealing.manifest import LARGEST_MANIFEST_BYTES
 from strongroom.sealing.places import SealName, manifest_name
-from strongroom.terms.errors import AlreadyDone, BadRequest
+from strongroom.terms.errors import AlreadyDone, BadRequest, Denied, NotFound
 from strongroom.terms.records import parse_record, record_json
 
 ACTION = "version.register"
@@ -113,13 +113,21 @@ class _Writers:
         Raises:
             Denied: policy refuses. NotFound: no such model. AlreadyDone: the seal is a version.
         """
-        directory = (await self._gateway.view()).directory
+        view = await self._gateway.view()
+        try:
+            self._check(view.directory, viewer, model)
+        except (Denied, NotFound):
+            # Allowed through another gateway, or at the keep's socket, a moment ago?
+            view = await self._gateway.fold.again(view)
+            self._check(view.directory, viewer, model)
+        if seal_id in view.directory.seals:
+            raise AlreadyDone(f"seal `{seal_id}` is a version already", hint="seal again: each seal has its own names")
+
+    def _check(self, directory: Directory, viewer: Viewer, model: str) -> None:
         find.model(directory, model)
         if self._bundle is None or self._bundle[0] is not directory.policies:
             self._bundle = directory.policies, bundle_of(directory)
         check_writer(directory, self._bundle[1], viewer, model, at=self._gateway.now())
-        if seal_id in directory.seals:
-            raise AlreadyDone(f"seal `{seal_id}` is a version already", hint="seal again: each seal has its own names")
 
 
 def check_writer(directory: Directory, bundle: Bundle, viewer: Viewer, model: str, *, at: int) -> None:

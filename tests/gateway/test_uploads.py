@@ -214,9 +214,9 @@ def test_a_training_job_seals_through_a_gateway_and_a_researcher_does_not(
 
     session = world.session("Ada")
     reason = new_detail("odd", os.urandom)
-    session.say(act_named("freeze"), Freeze(target=model, reason=reason.digest), details=[reason])
-    connection = house.https(world.profiles["job"])
-    house.until(lambda: cast("dict[str, Json]", connection.get(f"/v1/models/{model}"))["frozen"] is True)
+    session.say(act_named("freeze"), Freeze(target=job.subject, reason=reason.digest), details=[reason])
+    connection = house.https(world.profiles["Dan"])
+    house.until(lambda: cast("dict[str, Json]", connection.get(f"/v1/workloads/{job.subject}"))["frozen"] is True)
     with pytest.raises(Denied, match="froze"):
         uploads(house, "job", model).put(f"w/{SEAL}", b"x")
     store = open_store((house.folder / "store").as_uri())

@@ -15,6 +15,7 @@ from strongroom.statements.signing import verify_ed25519
 from strongroom.statements.statement import KEEP, parse_statement
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
+from strongroom.terms.errors import Malformed
 from strongroom.terms.outer_errors import BadAnswer
 from strongroom.terms.records import Bytes, Count, Digest, Instant, VersionId, parse_record
 
@@ -63,7 +64,10 @@ class Due:
             BadSignature, BadAnswer, …: it is another, or somebody else's.
         """
         # 1
-        envelope = parse_envelope(answer.get("envelope") if isinstance(answer, dict) else None)
+        try:
+            envelope = parse_envelope(answer.get("envelope") if isinstance(answer, dict) else None)
+        except Malformed as error:
+            raise BadAnswer(f"what comes with the release is no answer of the keep's: {error.message}") from error
         verify_ed25519(self.answer_key, envelope.message, envelope.signature(KEEP).sig)
         statement = parse_statement(envelope)
         said: tuple[Any, ...] = (statement.kind, statement.by, statement.deployment, statement.era)

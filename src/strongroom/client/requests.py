@@ -38,7 +38,7 @@ from strongroom.directory import find
 from strongroom.directory.state import record_digest
 from strongroom.statements.statement import parse_statement
 from strongroom.terms.errors import AlreadyDone, BadRequest, StrongroomError
-from strongroom.terms.outer_errors import NotFrozen
+from strongroom.terms.outer_errors import BadProof, NotFrozen
 from strongroom.terms.records import record_json
 
 FREEZE_SECONDS = 5.0
@@ -194,15 +194,24 @@ def lower_label(session: Session, target: str, label: int, purpose: str) -> Done
 
 
 def attest(attester: Program, subject: str, fact: str, value: int, *, seconds: int) -> Done | None:
-    """Say something of `subject`, for so many seconds; nothing is returned where it was said already, without entry."""
+    """Say something of `subject`, for so many seconds; nothing is returned where it was said already, without entry.
+
+    Raises:
+        BadProof: neither is proven. Others as for `Deployment.act`.
+    """
     body = fact_attest.FactAttest(subject=subject, fact=fact, value=value)
     envelope = attester.sign(
         act_named("fact.attest"), attester.statement(act_named("fact.attest"), body, seconds=seconds)
     )
     answer = attester.deployment.ask(envelope)
-    if "leaf" not in answer.ok:
-        return None
-    return attester.deployment.done(act_named("fact.attest"), envelope, answer)
+    if "leaf" in answer.ok:
+        return attester.deployment.done(act_named("fact.attest"), envelope, answer)
+    # TRUST: nobody's, that it was said already: whoever swallows what withholds would say just that. The log decides.
+    attester.deployment.replica.follow(answer, attester.deployment.connection)
+    said = attester.directory.facts.get(subject, {}).get(fact, {}).get(attester.subject)
+    if said is None or said.value != value or said.until <= attester.now():
+        raise BadProof(f"the keep says that `{fact}` of `{subject}` was said already, and the log does not")
+    return None
 
 
 def _touch(

@@ -147,10 +147,11 @@ class Session(Speaker):
 
     def logout(self) -> None:
         """End the session in the log, and forget its key, whatever the keep says."""
-        try:
-            self.say(act_named("session.close"), session_close.SessionClose(session=self._key.session))
-        finally:
-            self.profile.keep_session(None)
+        act = act_named("session.close")
+        envelope = self.sign(act, self.statement(act, session_close.SessionClose(session=self._key.session)))
+        # ORDER: forgotten first. Once it has ended, a gateway shows the proof of that to the device alone.
+        self.profile.keep_session(None)
+        self.deployment.act(act, envelope, alone=True)
 
     def close_session(self, session: str) -> Done:
         """End another session, as a responder."""

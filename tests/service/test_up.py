@@ -19,8 +19,9 @@ from strongroom.client.session import resume
 from strongroom.terms.errors import BadRequest, NotFound, OutputExists, StrongroomError, Tampered, WrongDeployment
 from tests.cli.command import run_inside
 from tests.client_keep.logs import drafted
+from tests.service.authority import SERVER, Authority
 from tests.service.supervised import is_gone, until
-from tests.service.upping import Up, up
+from tests.service.upping import Up, command, up
 
 
 def whoami(home: Path) -> Any:
@@ -169,6 +170,31 @@ def test_a_service_that_was_told_its_deployment_runs_no_other(tmp_path: Path) ->
     with up(home, "--config", config) as service:
         assert service.running.wait(60) == WrongDeployment.exit_code
         assert not [one for one in service.events if one["process"] == "gateway"]
+
+
+def test_a_gateway_on_another_host_reaches_the_keep_through_a_relay(tmp_path: Path) -> None:
+    home, folder, host = tmp_path / "home", tmp_path / "home-trial", tmp_path / "host"
+    authority = Authority(tmp_path / "ca", "both")
+    server = authority.issue("server", "127.0.0.1", use=SERVER)
+    client = authority.issue("client", "gateway.example.org")
+    relay, gateway = tmp_path / "relay.toml", tmp_path / "gateway.toml"
+    relay.write_text(
+        f'[relay]\nkeep = "{folder}/run/keep"\nport = 0\ncertificate = "{server.certificate}"\nkey = "{server.key}"\n'
+        f'client_ca = "{authority.path}"\nclients = ["gateway.example.org"]\n'
+    )
+    with up(home, "--trial", "--port", 0) as service, command("relay", "--config", relay) as relaying:
+        name = parse_place(service.result()["connect"]).name
+        port = relaying.wait(event="listening")["port"]
+        gateway.write_text(
+            f'[deployment]\nname = "{name}"\n[gateway]\nfolder = "{host}"\nport = 0\nkeep = "tls://127.0.0.1:{port}"\n'
+            f'keep_ca = "{authority.path}"\nkeep_certificate = "{client.certificate}"\nkeep_key = "{client.key}"\n'
+        )
+        with up(home, "--config", gateway) as other:
+            place = parse_place(other.result()["connect"])
+            until(lambda: run_inside("--home", home, "connect", place).code == 0)
+            assert whoami(home)["deployment"] == name
+            assert other.stop() == 0
+        assert relaying.stop() == 0
 
 
 @pytest.mark.parametrize("arguments", [("--trial",), ("--folder", "x"), ("--store", "file:///x")])

@@ -78,9 +78,15 @@ class Up:
 @contextmanager
 def up(home: Path, *arguments: object, environment: dict[str, str] | None = None) -> Iterator[Up]:
     """Run `strongroom up`, and leave nothing behind."""
-    command = [*COMMAND, "--home", str(home), "up", "--json", *map(str, arguments)]
+    with command("--home", home, "up", "--json", *arguments, environment=environment) as service:
+        yield service
+
+
+@contextmanager
+def command(*arguments: object, environment: dict[str, str] | None = None) -> Iterator[Up]:
+    """Run a command that tells its events, and leave nothing behind."""
     with subprocess.Popen(
-        command,
+        [*COMMAND, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,17 +29,21 @@ def keep_command(keep: KeepSettings) -> list[str]:
 def make_places(keep: KeepSettings) -> None:
     """Make the folders that the keep's things lie in, for this user alone, where they are not there.
 
+    Through the socket's, its group may pass if other users may connect; whom the group is of, the folder above says.
+
     Raises:
         AccessDenied, StoreUnavailable: one cannot be made.
     """
-    for place in (keep.folder, keep.high_water, keep.socket):
-        make_private(Path(place).parent)
+    for place in (keep.folder, keep.high_water):
+        _make_folder(Path(place).parent, 0o700)
+    _make_folder(Path(keep.socket).parent, 0o710 if keep.allow_users else 0o700)
 
 
-def make_private(folder: Path) -> None:
-    """Make one folder for this user alone, if it is not there; errors as for `make_places`."""
+def _make_folder(folder: Path, mode: int) -> None:
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700)
+            folder.chmod(stat.S_IMODE(folder.stat().st_mode) | mode)  # whatever the umask; with the group from above
     except PermissionError as error:
         raise AccessDenied(f"`{folder}` cannot be made: {error.strerror}", hint="choose another folder") from error
     except OSError as error:

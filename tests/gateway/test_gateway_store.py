@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.client.gateway_uploads import HELD_BYTES, GatewayWriter
+from strongroom.client.puts import HELD_BYTES
 from strongroom.client.requests import request_access
-from strongroom.objects import ObjectInfo, ObjectStore
+from strongroom.objects import ObjectInfo, ObjectStore, ObjectWriter
 from strongroom.terms.errors import AccessDenied, AlreadyDone, BadRequest, NotFound
 from strongroom.terms.outer_errors import ObjectMissing, VersionExists
 from tests.attacks.versions import read_tree, write_model
@@ -145,7 +145,7 @@ def test_a_writer_that_gives_up_leaves_nothing_that_is_listed(trial: Stored) -> 
 
 
 def test_a_writer_takes_what_was_announced_in_order_and_no_more(trial: Stored) -> None:
-    def writer() -> GatewayWriter:
+    def writer() -> ObjectWriter:
         return trial.writes.create(f"o/{os.urandom(16).hex()}/0", size_bytes=10)
 
     for offset, data in ((1, b"x"), (0, b"x" * 11)):

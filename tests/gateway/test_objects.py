@@ -251,6 +251,7 @@ def test_a_local_url_that_was_edited_is_refused(trial: Stored, connection: Https
         assert get(connection, edited).status in {400, 403}
     assert connection.request("PUT", url, b"x").status == 400
     assert connection.request("DELETE", url).status == 405
+    assert connection.request("HEAD", url).status == 403
     assert get(connection, f"{path}?{query}&size=5").status == 400
 
 

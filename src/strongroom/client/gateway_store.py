@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 from urllib.parse import urlsplit
 
+from strongroom.client.gateway_urls import MOST_URLS, AskUrls, VersionUrls
 from strongroom.client.https import HttpsConnection
 from strongroom.client.ranges import PATIENCE_SECONDS, Ranges, UrlOf
 from strongroom.client.threads import run_jobs
@@ -27,25 +28,12 @@ from strongroom.objects.port import check_name, check_offset
 from strongroom.sealing.places import object_name
 from strongroom.terms.errors import AccessDenied, NotFound
 from strongroom.terms.outer_errors import BadAnswer
-from strongroom.terms.records import Count, Instant, Matches, Record, parse_record
+from strongroom.terms.records import parse_record, record_json
 
 USE_SECONDS = 600.0
 """How long a URL is used that is good for 15 minutes: what begins now must have time to end."""
-MOST_URLS = 1000
-"""How many objects' URLs one answer has."""
 _OBJECTS = re.compile(r"o/(?P<seal_id>[0-9a-f]{32})/(?P<number>0|[1-9][0-9]{0,8})?\Z")
 _MANIFEST = re.compile(r"m/model-[0-9a-f]{32}/(?P<seal_id>[0-9a-f]{32})\Z")
-
-ObjectName = Annotated[str, Matches("[A-Za-z0-9._/-]{1,800}", "the name of an object")]
-Url = Annotated[str, Matches("[!-~]{1,8192}", "a URL")]
-
-
-class VersionUrls(Record):
-    """What a gateway answers: how many objects the version has, and URLs by name."""
-
-    objects: Count
-    until: Instant
-    urls: dict[ObjectName, Url]
 
 
 @dataclass(slots=True)
@@ -116,7 +104,8 @@ class GatewayStore:
                 return
             found[one] = ObjectInfo(name=name, size_bytes=size_bytes, modified_at=0.0)
 
-        run_jobs(range(number), lambda one, _: look(one), threads=min(self.parallel_reads, number))
+        # A new connection costs more than a few questions on one that is there.
+        run_jobs(range(number), lambda one, _: look(one), threads=min(self.parallel_reads, 1 + number // 8))
         return iter(sorted(found.values(), key=lambda info: info.name))
 
     def list_partial(self) -> Iterator[ObjectInfo]:
@@ -168,7 +157,7 @@ class GatewayStore:
     def _ask(self, version: _Version, first: int) -> None:
         """Take fresh URLs: of the manifest, and of as many objects from `first` on as one answer has. In its lock."""
         since = time.monotonic()
-        answer = self._connection.post(f"/v1/versions/{version.id}/urls", {"first": first})
+        answer = self._connection.post(f"/v1/versions/{version.id}/urls", record_json(AskUrls(first=first)))
         told = parse_record(VersionUrls, answer)
         version.objects = told.objects
         version.urls |= {name: (url, since) for name, url in told.urls.items()}

@@ -135,7 +135,6 @@ class Transfers:
         with self._lock:
             if self._context is None:
                 context = ssl.create_default_context()
-                context.minimum_version = ssl.TLSVersion.TLSv1_2
                 if bundle := os.environ.get("AWS_CA_BUNDLE"):
                     context.load_verify_locations(bundle)
                 self._context = context

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from strongroom.client.copies import Copies
-from strongroom.client.gateway_store import MOST_URLS, VersionUrls
+from strongroom.client.gateway_urls import MOST_URLS, AskUrls, VersionUrls
 from strongroom.client.looks import Viewer
 from strongroom.client.version import fetch_deployment_manifest
 from strongroom.directory import find
@@ -40,18 +40,12 @@ from strongroom.objects.local import LocalStore
 from strongroom.sealing.places import SealName, manifest_name, object_name
 from strongroom.terms.errors import BadRequest, NotAllowed, NotFound
 from strongroom.terms.outer_errors import ObjectSize
-from strongroom.terms.records import Count, Record, parse_record, record_json
+from strongroom.terms.records import parse_record, record_json
 
 PIECE_BYTES = 1 << 20
 BATCH_ENTRIES, BATCH_BYTES = 1000, 4 << 20
 _MOST_KNOWN = 10_000
 _RANGE = re.compile(r"bytes=(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})?\Z")
-
-
-class AskUrls(Record):
-    """`first` is the number of the first object whose URL is asked for; the manifest's comes with any."""
-
-    first: Count
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -149,9 +143,11 @@ class _Local:
         self._store, self._urls = store, urls
 
     async def get(self, request: Request) -> Response:
-        """Answer with an object, or with the one range that is asked for."""
+        """Answer with an object, or with the one range that is asked for; `HEAD` is another method."""
         query, name = parse_query(request, ("until", "key")), request.path_params["name"]
-        self._urls.check("GET", name, until=number_in(query, "until"), size_bytes=None, key=query.get("key", ""))
+        self._urls.check(
+            request.method, name, until=number_in(query, "until"), size_bytes=None, key=query.get("key", "")
+        )
         asked = request.headers.getlist("range")
         if len(asked) > 1 or (asked and not _RANGE.match(asked[0])):
             raise BadRequest("a `Range` that is not one range", hint="ask for `bytes=FIRST-LAST`")

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from strongroom.acts.decide import bundle_of
 from strongroom.acts.slices import context, principal, resource
-from strongroom.client.gateway_uploads import (
+from strongroom.client.gateway_urls import (
     LARGEST_MARK_BYTES,
     MOST_OBJECTS,
     MOST_PARTS,

@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from strongroom.client.following import News, follow
 from strongroom.client.profile import open_profile
+from strongroom.client.session import resume_speaker
 from strongroom.terms.errors import BadRequest, StrongroomError, UnknownSigner, WrongDeployment
 from strongroom.terms.outer_errors import GatewayImpostor, KeepUnavailable
 from tests.attacks.versions import MODEL, read_tree, write_model
@@ -116,6 +118,18 @@ def test_a_log_is_followed_through_a_restart_of_the_gateway_without_a_gap(real: 
         done(real, "propose", "zone.define", "--name", "annex", "--ceiling", 1, *EGRESS, "--purpose", "more room")
         log.until(kind="zone.defined")
     assert [one["index"] for one in log.lines] == list(range(len(log.lines)))
+
+
+def test_the_stream_of_a_gateway_wakes_who_follows(real: RealGateway) -> None:
+    """The clock would wake them only after the time that a test may take."""
+    ada = resume_speaker(open_profile(real.ada.path))
+    size = ada.deployment.sync().size
+    with News(ada.profile, ada.deployment) as news:
+        news.pause(600)  # it begins with a checkpoint
+        done(real, "propose", "zone.define", "--name", "attic", "--ceiling", 1, *EGRESS, "--purpose", "more room")
+        news.pause(600)
+        made = follow(ada.deployment, size, pause=lambda seconds: news.pause(600))
+        assert [next(made).entry.kind for _ in range(2)] == ["proposed", "zone.defined"]
 
 
 def test_a_siem_follows_the_log_as_a_workload_with_no_role(real: RealGateway, tmp_path: Path) -> None:

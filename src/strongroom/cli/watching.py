@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,13 +81,13 @@ def watch(once: bool) -> None:
     It begins with what is frozen and what waits now. With `--json`, one JSON object a line.
     """
     reader = here.reader()
-    start = reader.directory.size
+    start, names = reader.directory.size, _Names(reader=reader)
     with _until_interrupted():
         for known in _now(reader):
-            _show(reader, known)
+            _show(names, known)
         for found in _entries(reader, start, once=once):
             if found.entry.kind in WATCHED:
-                _show(reader, _watched(reader, found))
+                _show(names, _watched(reader, found))
 
 
 # --- following ---------------------------------------------------------------------------------
@@ -114,37 +115,51 @@ def _line_of(reader: Reader, form: str, first: int) -> Callable[[Found], str]:
     """Return what makes a line of an entry."""
     if form == JSON:
         return lambda found: _compact(log.entry_json(found.index, found.leaf))
+    names = _Names(reader=reader)
     if form == TEXT:
-        return lambda found: _text_line(reader, found)
-    from strongroom.cli.things import name_of
+        return lambda found: _text_line(names, found)
     from strongroom.client.ocsf import Events
 
-    def called(identifier: str) -> str | None:
-        _learn(reader, [identifier])
-        return name_of(reader.deployment, identifier)
-
     replica = reader.deployment.replica
-    events = Events(replica, called)
+    events = Events(replica, names.name)
     for index in range(first):
         events.remember(index, replica.leaf(index))
     return lambda found: _compact(events.event(found.index, found.entry))
 
 
-def _text_line(reader: Reader, found: Found) -> str:
-    by = log.said_by(found.entry)
-    _learn(reader, [by])
-    line = f"{found.index:>6}  {moment(found.entry.at)}  {found.entry.kind:<20}  {reader.called(by)}"
-    return one_line(line.rstrip())
+def _text_line(names: _Names, found: Found) -> str:
+    by = names.called(log.said_by(found.entry))
+    return one_line(f"{found.index:>6}  {moment(found.entry.at)}  {found.entry.kind:<20}  {by}".rstrip())
 
 
 def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _learn(reader: Reader, identifiers: Iterable[str]) -> None:
-    """Get names, if they can be had; without them, identifiers are shown, as to who is not logged in."""
-    with suppress(StrongroomError):
-        reader.learn([one for one in identifiers if one])
+@dataclass(kw_only=True)
+class _Names:
+    """Names, as far as they can be had; without them, identifiers are shown, as to who is not logged in."""
+
+    reader: Reader
+    _asked: set[str] = field(default_factory=set)
+
+    def called(self, identifier: str) -> str:
+        """Return what people read for an identifier, asked for once: of a long log, most are the same few."""
+        self._learn(identifier)
+        return self.reader.called(identifier)
+
+    def name(self, identifier: str) -> str | None:
+        """Return the proven name."""
+        from strongroom.cli.things import name_of
+
+        self._learn(identifier)
+        return name_of(self.reader.deployment, identifier)
+
+    def _learn(self, identifier: str) -> None:
+        if identifier and identifier not in self._asked:
+            with suppress(StrongroomError):
+                self.reader.learn([identifier])
+                self._asked.add(identifier)
 
 
 # --- watching ----------------------------------------------------------------------------------
@@ -214,16 +229,15 @@ def _known(what: str, *, at: int, index: int | None = None, about: str = "", by:
     return {"what": what, "at": at, "index": index, "about": about, "by": by}
 
 
-def _show(reader: Reader, known: dict[str, Any]) -> None:
+def _show(names: _Names, known: dict[str, Any]) -> None:
     from strongroom.cli.output import is_json
 
     if is_json():
         click.echo(_compact(known))
         return
-    _learn(reader, [known["about"], known["by"]])
     parts = [known["what"].ljust(9), known.get("act") or "", known.get("code") or ""]
-    parts += [f"about {reader.called(known['about'])}" if known["about"] else ""]
-    parts += [f"by {reader.called(known['by'])}" if known["by"] else "", known.get("proposal") or ""]
+    parts += [f"about {names.called(known['about'])}" if known["about"] else ""]
+    parts += [f"by {names.called(known['by'])}" if known["by"] else "", known.get("proposal") or ""]
     if known.get("for_you"):
         parts.append(f"YOUR VOICE: {', '.join(known['for_you'])}")
     click.echo(one_line(f"{moment(known['at'])}  {'  '.join(part for part in parts if part)}"))

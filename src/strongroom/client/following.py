@@ -108,7 +108,7 @@ class News:
             with suppress(OSError):
                 stream.sock.shutdown(socket.SHUT_RDWR)  # whoever reads there wakes up
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(POLL_SECONDS)  # one that still tries to connect ends with the process
 
     def pause(self, seconds: float) -> None:
         """Return after so many seconds, or as soon as the gateway has said that there is something."""

@@ -128,12 +128,17 @@ async def serve(settings: GatewaySettings) -> None:
     sys.stderr.write(f"gateway: listening on {where}{ca}\n")
     sys.stderr.flush()
     tasks = [asyncio.create_task(gateway.fold.run()), *(asyncio.create_task(one.run()) for one in listeners)]
+    for task in tasks:
+        task.add_done_callback(lambda ended: stop.set() if not ended.cancelled() and ended.exception() else None)
     await stop.wait()
     gateway.stopping.set()
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, *(one.stop() for one in listeners), return_exceptions=True)
+    ended = await asyncio.gather(*tasks, *(one.stop() for one in listeners), return_exceptions=True)
     gateway.keep.close()
+    for one in ended:
+        if isinstance(one, Exception):
+            raise one  # what nobody thought of: a new start is better than half a gateway
 
 
 def _listen(host: str, port: int) -> socket.socket:

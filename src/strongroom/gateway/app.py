@@ -85,10 +85,10 @@ class Hull:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"]
-                headers.extend(HEADERS)
+                headers = [*message.get("headers", ()), *HEADERS]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append(NO_STORE)
+                message = {**message, "headers": headers}
             await send(message)
 
         try:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.client.connection import Answer
+from strongroom.client.private_folder import disk
 from strongroom.client.replica import Clock, Replica
 from strongroom.directory.state import Directory
 from strongroom.gateway.keep import Keep
@@ -77,14 +78,14 @@ class View:
 
         Raises:
             NotFound: there is no entry `start`.
-            LogDoubted: the copy on disk is damaged.
+            LogDoubted, StoreUnavailable: the copy on disk is damaged, or cannot be read.
         """
         if not 0 <= start < self.size:
             raise NotFound(f"no entry {start} in a log of {self.size}")
         begin, stop = self.ends[start - 1] if start else 0, start + 1
         while stop < min(start + count, self.size) and self.ends[stop] - begin <= most_bytes:
             stop += 1
-        with self.path.open("rb") as file:
+        with disk(self.path), self.path.open("rb") as file:
             file.seek(begin)
             data = file.read(self.ends[stop - 1] - begin)
         edges = [begin, *self.ends[start:stop]]

@@ -263,12 +263,14 @@ class Listener:
             task.cancel()
 
     async def _serve(self, accepted: socket.socket) -> None:
+        limits, is_tls = self._limits, self._tls is not None
         with suppress(OSError):  # a handshake that failed, or took too long
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: _Connection(self._config, self._state, self._limits),
+                lambda: _Connection(self._config, self._state, limits),
                 accepted,
                 ssl=self._tls,
-                ssl_handshake_timeout=self._limits.handshake_seconds if self._tls is not None else None,
+                ssl_handshake_timeout=limits.handshake_seconds if is_tls else None,
+                ssl_shutdown_timeout=limits.linger_seconds if is_tls else None,
             )
 
     def _has_room(self) -> bool:

@@ -1,0 +1,186 @@
+"""The server around the application, and the process: places for clients, unread answers, starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from strongroom.gateway.__main__ import limits_of
+from strongroom.gateway.serving import Listener, Served
+from strongroom.gateway.settings import Limits
+from strongroom.terms.errors import BadRequest
+from tests.gateway.raw import raw
+from tests.gateway.world import RealGateway, real_gateway
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+PATIENT = Limits(linger_seconds=0.05, stop_seconds=0.2)
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def short(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+        await asyncio.sleep(0)
+
+
+def serve(app: Served, limits: Limits, client: Callable[[Listener, int], Awaitable[None]]) -> None:
+    """Run a client, given the listener and its port, against `app`."""
+
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            door.setblocking(False)
+            listener = Listener(app, door, None, limits)
+            serving = asyncio.create_task(listener.run())
+            try:
+                await asyncio.wait_for(client(listener, door.getsockname()[1]), 60)
+            finally:
+                serving.cancel()
+                await listener.stop()
+
+    asyncio.run(run())
+
+
+async def asked(port: int) -> Streams:
+    """Return a connection on which one request was answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    return reader, writer
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    for _ in range(6000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never did")
+
+
+async def is_closed(streams: Streams) -> bool:
+    """Wait until the other side closes."""
+    try:
+        return await streams[0].read() == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_for_one_more_than_there_may_be_whoever_was_idle_for_longest_goes() -> None:
+    async def client(listener: Listener, port: int) -> None:
+        first, second, third = await asked(port), await asked(port), await asked(port)
+        assert await is_closed(first)
+        for kept in (second, third):
+            kept[1].write(REQUEST)
+            assert await kept[0].readexactly(len(ANSWER)) == ANSWER
+        assert listener.count() == 2
+        for _, writer in (first, second, third):
+            writer.close()
+
+    serve(short, replace(PATIENT, connections=2), client)
+
+
+def test_while_nobody_is_idle_one_more_than_there_may_be_is_turned_away() -> None:
+    async def client(listener: Listener, port: int) -> None:
+        busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for _, writer in busy:
+            writer.write(REQUEST[:10])
+        await until(lambda: listener.count() == 2)
+        late = await asyncio.open_connection("127.0.0.1", port)
+        assert await is_closed(late)
+        for reader, writer in busy:
+            writer.write(REQUEST[10:])
+            assert await reader.readexactly(len(ANSWER)) == ANSWER
+        for _, writer in (*busy, late):
+            writer.close()
+
+    serve(short, replace(PATIENT, connections=2), client)
+
+
+def test_who_does_not_read_an_answer_is_cut_off() -> None:
+    async def client(listener: Listener, port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
+        writer.write(REQUEST)
+        await until(lambda: listener.count() == 1)
+        await until(lambda: listener.count() == 0)
+        writer.close()
+
+    serve(endless, replace(PATIENT, reading_seconds=0.5), client)
+
+
+def test_a_stop_lets_what_is_under_way_end_and_then_ends_all() -> None:
+    async def client(listener: Listener, port: int) -> None:
+        idle = await asked(port)
+        half = await asyncio.open_connection("127.0.0.1", port)
+        half[1].write(REQUEST[:10])
+        await listener.stop()
+        assert await is_closed(idle)
+        assert await is_closed(half)
+        assert listener.count() == 0
+        for _, writer in (idle, half):
+            writer.close()
+
+    serve(short, PATIENT, client)
+
+
+@pytest.mark.parametrize("text", ["nothing=1", "idle_seconds", "idle_seconds=", "idle_seconds=x", "connections=1.5"])
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        limits_of([text])
+
+
+@pytest.mark.parametrize("text", ["idle_seconds=0", "idle_seconds=-1", "idle_seconds=nan", "connections=0"])
+def test_a_limit_that_would_end_everything_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        limits_of([text])
+
+
+def test_limits_are_those_that_are_given_and_otherwise_as_ever() -> None:
+    assert limits_of(["idle_seconds=7.5", "connections=3"]) == Limits(idle_seconds=7.5, connections=3)
+
+
+def test_a_gateway_stops_in_order_and_comes_back_with_the_same_authority(tmp_path: Path) -> None:
+    with real_gateway(tmp_path) as real:
+        place = real.place
+        with raw(real):
+            assert real.gateway.stop() == 0
+        assert "Traceback" not in real.gateway.log.read_text()
+        real.start_gateway()
+        assert real.place == place
+        assert real.get("/readyz").status == 200
+
+
+def test_a_port_that_is_taken_is_told_of(shared: RealGateway, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir(mode=0o700)
+    where = ["--deployment", shared.deployment, "--keep", str(shared.socket), "--folder", str(tmp_path / "own")]
+    command = [sys.executable, "-m", "strongroom.gateway", *where, "--port", str(shared.port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == BadRequest.exit_code
+    assert done.stderr.startswith("gateway: malformed: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_that_was_asked_stands_in_its_log(real: RealGateway) -> None:
+    session = real.session()
+    session.deployment.sync()
+    real.get("/v1/log/entries?start=77777&count=1")
+    real.get("/v1/nothing?token=abcdef")
+    with raw(real) as connection:
+        connection.send(b"GET /v1/secret HTTP/1.1\r\nHost: h\r\nHost: abcdef\r\n\r\n")
+        connection.answer()
+    said = real.gateway.log.read_text()
+    assert len(said.splitlines()) == 1, said

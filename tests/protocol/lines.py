@@ -32,6 +32,7 @@ SIGNATURES, POLICY = "attacks/test_signatures.py::test_", "attacks/test_policy.p
 JOURNAL, SHARES = "attacks/test_journal.py::test_", "attacks/test_shares.py::test_"
 VERIFIER, KEYS = "attacks/test_verifier.py::test_", "sealing/test_keys.py::test_"
 RENEWALS, ALIASES = "keep/test_renewals.py::test_", "attacks/test_acts_aliases.py::test_"
+LOOKS, LEASES = "client_keep/test_looks.py::test_", "client_keep/test_leases.py::test_"
 REQUESTS, RELEASED = "client_keep/test_requests.py::test_", "client_keep/test_released.py::test_"
 
 NAMES = (
@@ -344,7 +345,17 @@ SPOKEN = (
             SESSIONS + "a_workload_reads_with_its_own_key",
         ),
     ),
-    Line("sessions.gateway-reads", "a gateway decides reads of metadata on its own fold", later="the gateway"),
+    Line(
+        "sessions.gateway-reads",
+        "a gateway decides reads of metadata on its own fold; each is signed, for one target and one minute",
+        (
+            LOOKS + "whoever_is_enrolled_may_look",
+            LOOKS + "a_look_is_for_one_target_and_one_body",
+            LOOKS + "a_look_lasts_a_minute",
+            LOOKS + "a_session_that_has_ended_looks_at_nothing",
+            LOOKS + "a_statement_of_another_kind_is_no_look_and_a_look_is_no_act",
+        ),
+    ),
     Line(
         "sessions.claimed",
         "what a gateway claims may withhold and never permits",
@@ -613,7 +624,7 @@ SAID = (
             ABUSE + "a_writer_cannot_claim_more_tensors_than_there_are_bytes",
         ),
     ),
-    Line("facts.steal-sum", "the ceilings of all zones with a live copy are summed", later="leases that are renewed"),
+    Line("facts.steal-sum", "the ceilings of all zones with a live copy are summed", later="the arithmetic of theft"),
 )
 
 WRITTEN = (
@@ -695,10 +706,11 @@ WRITTEN = (
     Line("log.doubt-witness", "a fresh cosignature of a witness confirms the time as well", later="witnesses"),
     Line(
         "log.checkpoint",
-        "every answer carries a checkpoint and the time; clients warn of old ones and refuse others",
+        "every answer carries a checkpoint and the time; clients stop at old ones and refuse others",
         (
             OPEN + "every_answer_carries_the_checkpoint_and_the_keep_s_time",
-            "client_keep/test_replica.py::test_an_old_checkpoint_is_warned_of",
+            "client_keep/test_replica.py::test_an_old_time_stops_whoever_is_shown_it",
+            "client_keep/test_replica.py::test_whoever_was_ahead_is_not_led_back_nor_onto_a_fork",
             CLIENT + "a_forked_log_is_refused_though_its_own_key_signed_it",
             CLIENT + "a_shorter_log_is_refused",
         ),
@@ -823,7 +835,19 @@ KEPT = (
     ),
     Line("keys.rotate", "rotating renews wrappings, sealing again renews data keys", later="recovery"),
     Line("keys.destroy", "destroying ends when every older keyring is erased", later="recovery"),
-    Line("keys.leases", "further bytes need a renewal", later="leases that are renewed"),
+    Line(
+        "keys.leases",
+        "further bytes need a renewal that the keep signed within five seconds; without one, reading pauses",
+        (
+            RENEWALS + "a_renewal_is_the_keep_s_word_of_now_for_the_same_entry",
+            RENEWALS + "a_lease_is_not_renewed_once",
+            LEASES + "for_five_seconds_nobody_is_asked_and_then_one_question_renews_without_an_entry",
+            LEASES + "reading_pauses_while_the_keep_is_away_and_goes_on_when_it_is_back",
+            LEASES + "a_pause_lasts_until_the_lease_ends",
+            LEASES + "what_was_read_stays_and_no_way_of_reading_goes_on",
+            LEASES + "an_older_renewal_that_is_played_back_opens_nothing",
+        ),
+    ),
     Line(
         "keys.texts",
         "a text rests under a key and a salt of its own, so that erasing is exact",

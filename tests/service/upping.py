@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,22 +75,21 @@ class Up:
 
 
 @contextmanager
-def up(home: Path, *arguments: object, environment: dict[str, str] | None = None) -> Iterator[Up]:
+def up(home: Path, *arguments: object, program: Sequence[str] = COMMAND) -> Iterator[Up]:
     """Run `strongroom up`, and leave nothing behind."""
-    with command("--home", home, "up", "--json", *arguments, environment=environment) as service:
+    with command("--home", home, "up", "--json", *arguments, program=program) as service:
         yield service
 
 
 @contextmanager
-def command(*arguments: object, environment: dict[str, str] | None = None) -> Iterator[Up]:
+def command(*arguments: object, program: Sequence[str] = COMMAND) -> Iterator[Up]:
     """Run a command that tells its events, and leave nothing behind."""
     with subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | (environment or {}),
     ) as running:
         service = Up(running)
         reading = threading.Thread(target=service.read)

@@ -154,6 +154,11 @@ def test_a_body_that_is_no_act_is_refused_here(shared: RealGateway, body: bytes)
     assert json.loads(answer.body)["family"] == "Malformed"
 
 
+def test_a_field_that_nobody_asked_for_is_named(shared: RealGateway) -> None:
+    body = b'{"more":1,"person":"x","share":"x"}'
+    assert problem(post(shared, "/v1/unseal", body), BAD)["detail"] == "the body has an unknown field `more`"
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=utf-8", "application/x-www-form-urlencoded"])
 def test_a_body_that_is_said_to_be_something_else_is_refused(shared: RealGateway, kind: str) -> None:
     data = b'{"statement":1}'

@@ -136,12 +136,26 @@ def test_an_act_whose_answer_did_not_come_is_not_said_again(tmp_path: Path) -> N
     assert next(counted) == 1
 
 
+@pytest.mark.parametrize("length", [0, (16 << 20) + 1, (1 << 32) - 1])
+def test_an_answer_of_a_length_that_none_has_is_not_waited_for(tmp_path: Path, length: int) -> None:
+    asked = asyncio.Event()
+
+    async def strange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(length.to_bytes(4))
+        await asked.wait()
+        writer.close()
+
+    async def ask(keep: Keep) -> None:
+        with pytest.raises(KeepUnavailable, match=f"an answer of {length} bytes"):
+            await keep.ask("status")
+        asked.set()
+
+    asyncio.run(against(tmp_path, strange, ask))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        b"\x00\x00\x00\x00",
-        b"\xff\xff\xff\xff{}",
-        b"\x01\x00\x00\x01",
         b"\x00\x00\x00\x02{",
         b"\x00\x00\x00\x02[]",
         b"\x00\x00\x00\x03{ }",

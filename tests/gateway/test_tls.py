@@ -7,6 +7,7 @@ import ipaddress
 import ssl
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import verification
 
 from strongroom.gateway.settings import GatewaySettings
-from strongroom.gateway.tls import CERTIFICATE_DAYS, RENEWED_DAYS, Credentials, ca_digest, credentials, server_context
+from strongroom.gateway.tls import (
+    CERTIFICATE_DAYS,
+    RENEWED_DAYS,
+    Credentials,
+    ca_digest,
+    credentials,
+    server_context,
+    show,
+)
 from strongroom.terms.errors import BadKey, BadRequest, NotFound, UnsafePlace
 from strongroom.terms.outer_errors import BadName
 
@@ -78,6 +87,16 @@ def test_a_certificate_stays_until_it_is_nearly_over_and_the_ca_stays(tmp_path: 
     assert serial(renewed) != before[0]
     assert renewed.ca_pem == before[1]
     server_context(renewed)
+
+
+def test_a_renewed_certificate_is_shown_without_a_new_start(tmp_path: Path) -> None:
+    first = made(tmp_path, days=RENEWED_DAYS - CERTIFICATE_DAYS - 1)
+    context = server_context(first)
+    before, seen = serial(first), shown(context, first)
+    renewed = made(tmp_path)
+    show(context, renewed)
+    assert (seen, shown(context, renewed)) == (before, serial(renewed))
+    assert serial(renewed) != before
 
 
 def test_other_names_take_another_certificate(tmp_path: Path) -> None:
@@ -163,6 +182,18 @@ def test_the_digest_is_that_of_the_ca_s_der(tmp_path: Path) -> None:
     assert ca_digest(pem) == hashlib.sha256(der).hexdigest()
     with pytest.raises(BadKey):
         ca_digest(b"none")
+
+
+def shown(context: ssl.SSLContext, given: Credentials) -> int:
+    """Return the serial number of the certificate that a client is shown."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    trusting = ssl.create_default_context(cadata=(given.ca_pem or b"").decode("ascii"))
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    client = trusting.wrap_bio(to_client, to_server, server_hostname="localhost")
+    for side in (client, server, client, server):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return x509.load_der_x509_certificate(client.getpeercert(binary_form=True) or b"").serial_number
 
 
 def _subject(name: str) -> x509.DNSName | x509.IPAddress:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import sys
 import time
 from dataclasses import fields, replace
@@ -27,8 +28,11 @@ from strongroom.gateway.metrics import CONTENT_TYPE
 from strongroom.gateway.relayed import SCHEME
 from strongroom.gateway.serving import Listener
 from strongroom.gateway.settings import GatewaySettings, Limits, Relay
-from strongroom.gateway.tls import ca_digest, credentials, server_context
+from strongroom.gateway.tls import ca_digest, credentials, server_context, show
 from strongroom.terms.errors import BadRequest, StrongroomError
+
+RENEW_SECONDS = 86400
+_log = logging.getLogger("strongroom.gateway")
 
 
 def main() -> None:
@@ -128,6 +132,7 @@ async def serve(settings: GatewaySettings) -> None:
     sys.stderr.write(f"gateway: listening on {where}{ca}\n")
     sys.stderr.flush()
     tasks = [asyncio.create_task(gateway.fold.run()), *(asyncio.create_task(one.run()) for one in listeners)]
+    tasks.append(asyncio.create_task(_renew(settings, context)))
     for task in tasks:
         task.add_done_callback(lambda ended: stop.set() if not ended.cancelled() and ended.exception() else None)
     await stop.wait()
@@ -139,6 +144,16 @@ async def serve(settings: GatewaySettings) -> None:
     for one in ended:
         if isinstance(one, Exception):
             raise one  # what nobody thought of: a new start is better than half a gateway
+
+
+async def _renew(settings: GatewaySettings, context: ssl.SSLContext) -> None:
+    """Show the certificate that there is now, once a day."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            show(context, credentials(settings, at=time.time()))
+        except StrongroomError as error:
+            _log.error("the certificate cannot be renewed: %s: %s", error.code, error.message)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,8 +5,9 @@
     <folder>/server.key  the server's key, P-256, made anew with each certificate
     <folder>/server.pem  its certificate, 90 days, and that of the CA
 
-At a start with less than 30 days left, or with other names than it has, a new certificate is made. A stand-in for the
-gateway learns and delays what a gateway can, and no more: what clients believe is proven to them.
+With less than 30 days left, or other names than it has, a new certificate is made: at a start, and looked at once a
+day. So are an operator's own files, which somebody else renews. A stand-in for the gateway learns and delays what a
+gateway can, and no more: what clients believe is proven to them.
 """
 
 from __future__ import annotations
@@ -89,6 +90,12 @@ def server_context(given: Credentials) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    show(context, given)
+    return context
+
+
+def show(context: ssl.SSLContext, given: Credentials) -> None:
+    """Have whoever connects from now on be shown these; errors as for `server_context`."""
     try:
         context.load_cert_chain(given.certificate, given.key)
     except OSError as error:  # an SSLError is one
@@ -96,7 +103,6 @@ def server_context(given: Credentials) -> ssl.SSLContext:
             f"`{given.certificate}` and `{given.key}` are no certificate and its key: {error.strerror or error}",
             hint="give PEM files: the chain with the server's own certificate first, and its key without a password",
         ) from error
-    return context
 
 
 def _own(folder: PrivateFolder, names: Sequence[str], *, at: datetime) -> Credentials:

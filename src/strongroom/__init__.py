@@ -2,8 +2,8 @@
 
 import strongroom
 
-with strongroom.open_version("acme/atlas@1", identity="identity.key", store="s3://models") as model:
-    weights = model.load_all()
+room = strongroom.connect()
+weights = room.open_version("acme/atlas@7").load_all()
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from strongroom.client import Room as Room
+    from strongroom.client import Snapshots as Snapshots
+    from strongroom.client import connect as connect
     from strongroom.client import open_version as open_version
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open_version"]
+__all__ = ["Room", "Snapshots", "__version__", "connect", "open_version"]
 
 
 def __getattr__(name: str) -> Any:

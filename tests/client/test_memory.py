@@ -157,7 +157,7 @@ def test_damage_leaves_neither_folder_nor_memory(tmp_path: Path) -> None:
 
 def test_a_place_on_disk_is_refused_and_left_empty(model: OpenVersion, sealed: SealedForTest) -> None:
     place = sealed.folder  # where the store is, which is a disk
-    if memory._file_system(place) in (memory._TMPFS, memory._RAMFS):
+    if memory.is_in_memory(place):
         pytest.skip("the tests' own folder is in memory")
     before = sorted(place.iterdir())
     with pytest.raises(NoMemory, match="not in memory"):

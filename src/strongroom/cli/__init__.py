@@ -28,6 +28,7 @@ from strongroom.cli import (
     policies,
     proposing,
     relay,
+    running,
     sessions,
     showing,
     store,
@@ -77,6 +78,7 @@ def cli(home: Path | None) -> None:
 for command in (
     *keys.commands,
     *versions.commands,
+    *running.commands,
     store.group,
     up.up,
     relay.relay,

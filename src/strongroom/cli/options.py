@@ -63,8 +63,9 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     return None if value is None else parse_version(value)
 
 
-def _store(context: click.Context, parameter: click.Parameter, value: str) -> ObjectStore | None:
-    return None if context.resilient_parsing else open_store(value)  # for completion, nothing is opened
+def _store(context: click.Context, parameter: click.Parameter, value: str | None) -> ObjectStore | None:
+    # For completion, nothing is opened.
+    return None if value is None or context.resilient_parsing else open_store(value)
 
 
 def _identity(context: click.Context, parameter: click.Parameter, value: str | None) -> Identity | None:
@@ -93,6 +94,14 @@ store_option = click.option(
     callback=_store,
     metavar="URL",
     help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`.",
+)
+keep_store_option = click.option(
+    "--store",
+    default=None,
+    envvar="STRONGROOM_STORE",
+    callback=_store,
+    metavar="URL",
+    help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`. [default: through the gateway]",
 )
 version_argument = click.argument("version", callback=_version, metavar="VERSION")
 threads_option = click.option(

@@ -14,6 +14,7 @@ from strongroom.cli.options import (
     PathText,
     identity_option,
     json_option,
+    keep_store_option,
     manifest_option,
     store_option,
     threads_option,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     metavar="PUBLIC_KEY",
     help="Who may open it: a public key, or a file that holds one. Without it, whom the keep lets.",
 )
-@store_option
+@keep_store_option
 @click.option(
     "--include",
     multiple=True,
@@ -71,7 +72,7 @@ def seal(
     paths: tuple[Path, ...],
     name: str,
     public_key: str | None,
-    store: ObjectStore,
+    store: ObjectStore | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     whole_file_digests: bool,
@@ -102,7 +103,8 @@ def seal(
             return
         if notes is not None or lineage:
             raise click.UsageError("`--notes` and `--lineage` go into the log of a deployment: leave `--to` out")
-        sealed = seal_version(paths, name=parse_version(name), to=read_public_key(public_key), store=store, **options)
+        name_it, key = parse_version(name), read_public_key(public_key)
+        sealed = seal_version(paths, name=name_it, to=key, store=_own_store(store), **options)
     if sealed.left_out:
         note(f"left out: {count(len(sealed.left_out), 'file')}, `{sealed.left_out[0]}` the first")
     note(f"sealed {count(sealed.files, 'file')}, {size(sealed.size_bytes)}, as {sealed.name}. Manifest:")
@@ -112,13 +114,13 @@ def seal(
 @click.command("open")
 @click.argument("name", metavar="VERSION")
 @identity_option(required=False)
-@store_option
+@keep_store_option
 @click.option(
     "--to",
     required=True,
     type=PathText(),
     metavar="DIR",
-    help="A new or empty folder; with `--file`, any folder.",
+    help="A new or empty folder; with `--file`, any folder. From label 3 on, one in memory.",
 )
 @click.option("--file", "path", default=None, metavar="PATH", help="Only this file of the version.")
 @click.option("--grant", default=None, metavar="GRANT", help="Through the keep: on this grant, if you have several.")
@@ -128,14 +130,14 @@ def seal(
 def open_(
     name: str,
     identity: Identity | None,
-    store: ObjectStore,
+    store: ObjectStore | None,
     to: Path,
     path: str | None,
     grant: str | None,
     digest: str | None,
     threads: int | None,
 ) -> None:
-    """Open a version onto disk.
+    """Open a version onto disk, or from label 3 on into memory.
 
     Everything appears at once, or nothing. Never overwrites. Without `--identity`, through the keep: on a live grant,
     in your session or as the workload of this profile; the log says which manifest it is, and has the release.
@@ -153,7 +155,7 @@ def open_(
     else:
         if grant is not None:
             raise click.UsageError("`--grant` is the keep's: leave `--identity` out")
-        sealed = open_sealed(store, parse_version(name), identity, digest=digest, threads=threads)
+        sealed = open_sealed(_own_store(store), parse_version(name), identity, digest=digest, threads=threads)
     with bar("opening") as progress:
         made = extract_version(sealed, to, path=path, on_start=progress.start, progress=progress.advance)
     is_verified = identity is None or digest is not None
@@ -247,13 +249,28 @@ def scrub(names: tuple[str, ...], store: ObjectStore, digest: str | None, thread
     click.get_current_context().exit(error.exit_code)
 
 
+def _own_store(store: ObjectStore | None) -> ObjectStore:
+    """Return the store that was named, outside any deployment."""
+    if store is None:
+        raise click.UsageError("outside a deployment, name the store: `--store`")
+    return store
+
+
 def _seal_through_keep(
-    paths: tuple[Path, ...], model: str, store: ObjectStore, notes: str, lineage: tuple[str, ...], options: SealOptions
+    paths: tuple[Path, ...],
+    model: str,
+    store: ObjectStore | None,
+    notes: str,
+    lineage: tuple[str, ...],
+    options: SealOptions,
 ) -> None:
     from strongroom.client.released import seal_through_keep
+    from strongroom.client.stores import store_to_write
 
     speaker = here.speaker()
-    made = seal_through_keep(speaker, paths, model, store, notes=notes, lineage=lineage, **options)
+    speaker.learn(speaker.directory.models)
+    to = store_to_write(speaker, model, store)
+    made = seal_through_keep(speaker, paths, model, to, notes=notes, lineage=lineage, **options)
     sealed = made.sealed
     if sealed.left_out:
         note(f"left out: {count(len(sealed.left_out), 'file')}, `{sealed.left_out[0]}` the first")
@@ -264,12 +281,12 @@ def _seal_through_keep(
 
 
 def _sealed_through_keep(
-    name: str, store: ObjectStore, path: str | None, grant: str | None, threads: int | None
+    name: str, store: ObjectStore | None, path: str | None, grant: str | None, threads: int | None
 ) -> SealedVersion:
-    from strongroom.client.released import sealed_through_keep
+    from strongroom.client.stores import open_sealed_version
 
     files = None if path is None else [path]
-    return sealed_through_keep(here.speaker(), name, store, files=files, grant=grant, threads=threads)
+    return open_sealed_version(here.speaker(), name, store, files=files, grant=grant, threads=threads)
 
 
 def _public(manifest: Manifest) -> dict[str, Any]:

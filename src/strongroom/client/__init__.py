@@ -1,4 +1,4 @@
-"""Client: sealed versions in a store, seen from the machine that holds an identity.
+"""Client: a deployment and its sealed versions, seen from a person's or a program's machine.
 
 Names are imported when they are first used, so that a command that needs no arrays never loads them.
 """
@@ -14,18 +14,34 @@ if TYPE_CHECKING:
     from strongroom.client.memory import MemoryFolder as MemoryFolder
     from strongroom.client.opened import OpenVersion as OpenVersion
     from strongroom.client.opened import open_version as open_version
+    from strongroom.client.room import Room as Room
+    from strongroom.client.room import connect as connect
+    from strongroom.client.snapshots import Snapshots as Snapshots
     from strongroom.client.tensors import TensorSlice as TensorSlice
 
 _HOMES = {
     "MemoryFile": "memory",
     "MemoryFolder": "memory",
     "OpenVersion": "opened",
+    "Room": "room",
     "SealedFileSystem": "filesystem",
+    "Snapshots": "snapshots",
     "TensorSlice": "tensors",
+    "connect": "room",
     "open_version": "opened",
 }
 
-__all__ = ["MemoryFile", "MemoryFolder", "OpenVersion", "SealedFileSystem", "TensorSlice", "open_version"]
+__all__ = [
+    "MemoryFile",
+    "MemoryFolder",
+    "OpenVersion",
+    "Room",
+    "SealedFileSystem",
+    "Snapshots",
+    "TensorSlice",
+    "connect",
+    "open_version",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,11 +13,15 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
+from strongroom.client.memory import is_in_memory
 from strongroom.client.partial import PartialFolder, mount_point, partial_folder
 from strongroom.client.threads import Buffers, Progress, no_progress, run_jobs
 from strongroom.client.version import SealedVersion
 from strongroom.sealing import floe
-from strongroom.terms.errors import AccessDenied, BadRequest, NoSpace, OutputExists, StoreUnavailable
+from strongroom.terms.errors import AccessDenied, BadRequest, NoSpace, OutputExists, StoreUnavailable, UnsafePlace
+
+MEMORY_LABEL = 3
+"""From here on plaintext goes to no disk."""
 
 
 def extract_version(
@@ -35,6 +39,7 @@ def extract_version(
 
     Raises:
         OutputExists, NoSpace, AccessDenied: nothing was made.
+        UnsafePlace: it is of label 3 or above, and `to` is on a disk.
         ObjectMissing, ObjectSize, ObjectTampered, …: the store does not hold what was sealed; nothing was made.
     """
     chosen = list(version.files) if path is None else [version.file(path).path]
@@ -42,12 +47,14 @@ def extract_version(
     with _translated(size_bytes, to):
         to = Path(os.path.abspath(to))
         destination = to if path is None else to / Path(path).name
+        # One file goes into a folder that may be another disk than the one around it.
+        home = to if path is not None and to.is_dir() else to.parent
+        _check_memory(version, home)
         _check_free(destination, folder_may_be_empty=path is None)
         _check_space(to, size_bytes)
         on_start(size_bytes)
         to.parent.mkdir(parents=True, exist_ok=True)
-        # One file goes into a folder that may be another disk than the one around it.
-        with partial_folder(to if path is not None and to.is_dir() else to.parent) as partial:
+        with partial_folder(home) as partial:
             _Extraction(version, chosen, partial, progress).run()
             if path is None:
                 partial.place(to.name)
@@ -107,6 +114,15 @@ def _write_all(descriptor: int, view: memoryview, offset: int) -> None:
     while len(view):
         count = os.pwrite(descriptor, view, offset)
         view, offset = view[count:], offset + count
+
+
+def _check_memory(version: SealedVersion, home: Path) -> None:
+    place = next(parent for parent in (home, *home.parents) if parent.is_dir())
+    if version.label >= MEMORY_LABEL and not is_in_memory(place):
+        raise UnsafePlace(
+            f"version {version.name} has label {version.label}, and `{place}` is on a disk",
+            hint="open it below `/dev/shm`, or give it to a program with `strongroom exec`",
+        )
 
 
 def _check_free(destination: Path, *, folder_may_be_empty: bool) -> None:

@@ -16,7 +16,7 @@ if sys.byteorder != "little":
     # safetensors are little-endian, and every array here is the very bytes of the file.
     raise ImportError("Strongroom reads tensors on little-endian machines only")
 
-_NAMES = {
+NAMES = {
     "BOOL": "bool",
     "U8": "uint8",
     "I8": "int8",
@@ -38,7 +38,8 @@ _NAMES = {
     "F8_E8M0": "float8_e8m0fnu",
     "F4": "float4_e2m1fn_x2",
 }
-_PACKED = {"F4"}
+"""How libraries call what safetensors calls so."""
+PACKED = {"F4"}
 """Only torch holds two elements in a byte; nobody holds the 6-bit types."""
 
 
@@ -94,8 +95,8 @@ class _Numpy:
         self._np = np
         self._types = {
             dtype: getattr(np, name, None) or getattr(ml_dtypes, name)
-            for dtype, name in _NAMES.items()
-            if dtype not in _PACKED
+            for dtype, name in NAMES.items()
+            if dtype not in PACKED
         }
 
     def check_type(self, tensor: Tensor) -> None:
@@ -143,11 +144,11 @@ class _Torch:
             raise BadRequest('`framework="pt"` without torch', hint='install it, or use `framework="np"`') from error
         self._torch: Any = torch
         self._device = device
-        self._types = {dtype: getattr(torch, name) for dtype, name in _NAMES.items() if hasattr(torch, name)}
+        self._types = {dtype: getattr(torch, name) for dtype, name in NAMES.items() if hasattr(torch, name)}
 
     def check_type(self, tensor: Tensor) -> None:
         # Two elements of F4 share a byte: torch halves the last dimension, which must be even for that.
-        if tensor.dtype not in self._types or (tensor.dtype in _PACKED and tensor.shape[-1] % 2):
+        if tensor.dtype not in self._types or (tensor.dtype in PACKED and tensor.shape[-1] % 2):
             raise _no_type(tensor, "torch")
 
     def empty(self, tensor: Tensor, shape: tuple[int, ...]) -> Any:
@@ -199,7 +200,7 @@ def element_bytes(tensor: Tensor) -> int:
 
 
 def _packed(tensor: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape[:-1], shape[-1] // 2) if tensor.dtype in _PACKED else shape
+    return (*shape[:-1], shape[-1] // 2) if tensor.dtype in PACKED else shape
 
 
 def _check_form(tensor: Tensor, array: Any, dtype: Any, shape: tuple[int, ...]) -> None:

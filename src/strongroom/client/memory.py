@@ -76,7 +76,7 @@ class MemoryFolder(_Held):
 
     def __init__(self, version: SealedVersion, paths: Sequence[str], *, place: Path = IN_MEMORY) -> None:
         # ORDER: the folder first, so that nothing is decrypted for a place that is refused.
-        folder = _make_folder(place)
+        folder = make_memory_folder(place)
         self.path = str(folder)
         try:
             descriptors = _open_in_memory(version, paths)
@@ -94,7 +94,7 @@ class MemoryFolder(_Held):
         return f"MemoryFolder({self.path})"
 
 
-def _make_folder(place: Path) -> Path:
+def make_memory_folder(place: Path) -> Path:
     """Make a folder in `place` that only this user can enter.
 
     Raises:
@@ -104,7 +104,7 @@ def _make_folder(place: Path) -> Path:
         folder = Path(tempfile.mkdtemp(prefix=f"strongroom-{os.getpid()}-", dir=place))
     except OSError as error:
         raise StoreUnavailable(f"no folder can be made in `{place}`: {error.strerror}") from error
-    if _file_system(folder) not in (_TMPFS, _RAMFS):
+    if not is_in_memory(folder):
         folder.rmdir()
         raise NoMemory(
             f"`{place}` is not in memory, and plaintext goes to no disk",
@@ -123,12 +123,16 @@ def _link(folder: Path, descriptors: Mapping[str, int]) -> None:
             (folder / path).symlink_to(f"/proc/{process}/fd/{descriptor}")
 
 
-def _file_system(folder: Path) -> int:
-    """Return the magic number of the file system that holds `folder`, the first field of `statfs`."""
+def is_in_memory(folder: Path) -> bool:
+    """Tell whether the file system that holds `folder` is one in memory, by the kernel's own account.
+
+    Raises:
+        StoreUnavailable: there is no such folder, or none to look at.
+    """
     status = (ctypes.c_ulong * 32)()
     if ctypes.CDLL(None, use_errno=True).statfs(os.fsencode(folder), ctypes.byref(status)) != 0:
         raise StoreUnavailable(f"`{folder}`: {os.strerror(ctypes.get_errno())}")
-    return status[0]
+    return status[0] in (_TMPFS, _RAMFS)  # the first field is the file system's magic number
 
 
 def _open_in_memory(version: SealedVersion, paths: Sequence[str]) -> list[int]:

@@ -42,7 +42,7 @@ from strongroom.sealing.keys import (
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 from strongroom.terms.digests import sha256
-from strongroom.terms.errors import NotAllowed
+from strongroom.terms.errors import NotAllowed, NotFound
 from strongroom.terms.ids import new_id
 from strongroom.terms.outer_errors import BadAnswer
 from strongroom.terms.records import Bytes, parse_record
@@ -247,6 +247,20 @@ def seal_through_keep(
         NotFound, BadRequest: no such model is proven. Denied, Stale, …: the keep refuses.
         BadSource, NoSpace, …: as `seal_for_deployment`.
     """
+    sealed, ancestors = seal_to_model(speaker, paths, model, store, lineage=lineage, **options)
+    return register(speaker, sealed, notes=notes, lineage=ancestors)
+
+
+def seal_to_model(
+    speaker: Speaker,
+    paths: Sequence[Path],
+    model: str,
+    store: ObjectStore,
+    *,
+    lineage: Iterable[str] = (),
+    **options: Unpack[SealOptions],
+) -> tuple[SealedForDeployment, list[str]]:
+    """Seal as `seal_through_keep`, and do not register it yet; return it with the identifiers of its lineage."""
     directory = speaker.deployment.sync()
     speaker.learn([*directory.models, *directory.aliases])
     names = speaker.deployment.names
@@ -262,7 +276,7 @@ def seal_through_keep(
         store=store,
         **options,
     )
-    return register(speaker, sealed, notes=notes, lineage=ancestors)
+    return sealed, ancestors
 
 
 def register(
@@ -284,7 +298,18 @@ def register(
         lineage=tuple(sorted(set(lineage))),
     )
     speaker.say(act_named("version.register"), body, details=[why])
-    version = speaker.directory.versions[body.version]
+    return registered(speaker, sealed)
+
+
+def registered(speaker: Speaker, sealed: SealedForDeployment) -> Registered:
+    """Return the version that the log, as far as it is known here, has for what was sealed.
+
+    Raises:
+        NotFound: none.
+    """
+    if (found := speaker.directory.seals.get(sealed.seal_id)) is None:
+        raise NotFound(f"seal `{sealed.seal_id}` is no version", hint="register it")
+    version = speaker.directory.versions[found]
     model: Model = speaker.directory.models[version.model]
     text = speaker.deployment.names.text_of(model.details)
     name = f"{text if text is not None else model.model}@{version.number}"

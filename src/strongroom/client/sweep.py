@@ -15,6 +15,7 @@ from strongroom.client.catalogue import list_versions
 from strongroom.client.mark import DEFAULT_GRACE_SECONDS
 from strongroom.client.version import fetch_manifest
 from strongroom.objects import ObjectInfo, ObjectStore
+from strongroom.sealing.places import SealName, manifest_name
 from strongroom.terms.errors import NotFound, StoreUnavailable
 from strongroom.terms.outer_errors import BadName
 
@@ -65,6 +66,18 @@ def sweep(
             )
         )
     return tuple(sorted(leftovers, key=lambda leftover: -leftover.age_seconds))
+
+
+def remove_seal(store: ObjectStore, model_id: str, seal_id: str) -> None:
+    """Remove the bytes of one seal of a deployment's model. Its entry in the log stays, and opens nothing any more.
+
+    Raises:
+        AccessDenied: whoever this is may not remove from this store; nothing was.
+    """
+    # ORDER: the manifest first. What a crash then leaves is no version's, and the sweep's.
+    name = manifest_name(SealName(model=model_id, seal_id=seal_id))
+    store.delete([info for info in store.list(name) if info.name == name])
+    store.delete(list(store.list(f"o/{seal_id}/")))
 
 
 def _by_seal(store: ObjectStore) -> dict[str, list[ObjectInfo]]:

@@ -57,6 +57,8 @@ def test_commands_options_and_acts_are_completed_without_a_profile(tmp_path: Pat
 def test_known_names_are_completed_while_no_keep_can_be_asked(home: Path) -> None:
     assert complete("strongroom show acme/at", home) == ["plain,acme/atlas", "plain,acme/atlas@1"]
     assert complete("strongroom request acme/atlas@", home) == ["plain,acme/atlas@1"]
+    assert complete("strongroom open acme/atlas@", home) == ["plain,acme/atlas@1"]
+    assert complete("strongroom seal model --as ac", home) == ["plain,acme/atlas"]
     assert complete("strongroom freeze ac", home) == ["plain,acme/atlas"]
     assert complete("strongroom propose role.give --subject D", home) == ["plain,Dan"]
     (proposal,) = complete("strongroom approve ", home)

@@ -36,7 +36,7 @@ def commands(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterat
 
 COMMANDS = list(commands())
 KNOWN = """
-keygen, seal, open, ls, inspect, scrub, store, store sweep, keep, keep serve, share, share fetch, unseal
+keygen, seal, open, exec, ls, inspect, scrub, store, store sweep, keep, keep serve, share, share fetch, unseal
 deployment, deployment card, deployment draft, deployment sign, deployment found, deployment status
 up, relay, connect, device, device enrol, alias, alias set, alias list, copies, watch, completion
 login, logout, whoami, request, propose, show, inbox, approve, reject, withdraw, freeze, thaw, attest, doctor

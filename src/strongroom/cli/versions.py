@@ -11,6 +11,8 @@ import click
 
 from strongroom.cli import here
 from strongroom.cli.options import (
+    MODEL,
+    VERSION,
     PathText,
     identity_option,
     json_option,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     "--as",
     "name",
     required=True,
+    type=MODEL,
     metavar="NAME",
     help="What to call it: `acme/atlas@1`; through the keep, the model: `acme/atlas`, which the log numbers.",
 )
@@ -112,7 +115,7 @@ def seal(
 
 
 @click.command("open")
-@click.argument("name", metavar="VERSION")
+@click.argument("name", type=VERSION, metavar="VERSION")
 @identity_option(required=False)
 @keep_store_option
 @click.option(

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from strongroom.acts.table import act_named
 from strongroom.client.https import Response
-from strongroom.directory.entries import Entry
+from strongroom.directory.entries import Entry, parse_entry
 from strongroom.keyring.root import RootKey
 from strongroom.keyring.shares import combine, parse_share
 from strongroom.tlog.checkpoints import Checkpoint, sign_checkpoint
 from strongroom.tlog.cosignatures import cosign, with_signature
 from strongroom.tlog.proofs import consistency_proof
 from strongroom.tlog.tree import Tree, leaf_hash
-from tests.hostile.proxy import Ask, Asked, says
+from tests.hostile.proxy import Ask, Asked, Attack, edited, is_log, only, says
 from tests.hostile.scene import Scene
+
+Leaves = list[bytes]
 
 
 def b64(data: bytes) -> str:
@@ -85,3 +88,32 @@ class Fork:
             leaf = Entry(at=int(time.time()), kind=kind, statement=asked.json()["statement"]).encode()
             return self.answer(self.logged(self.append(leaf)), since)
         return ask(asked)
+
+
+# --- lies about the entries of the true log ------------------------------------------------------
+
+
+def entries_edited(change: Callable[[Leaves], Leaves]) -> Attack:
+    """Return an attack on the entries of the log: `change` gets all that are in one answer."""
+
+    def edit(answer: Any) -> Any:
+        shown = change([base64.b64decode(one) for one in answer["ok"]["entries"]])
+        return {**answer, "ok": {"entries": [b64(leaf) for leaf in shown]}}
+
+    return only(is_log, edited(edit))
+
+
+def replaced(old: bytes, new: bytes) -> Callable[[Leaves], Leaves]:
+    """Return what puts `new` for `old` in one entry, in the keep's own part of it or in the statement that it holds."""
+
+    def change(shown: Leaves) -> Leaves:
+        for index, leaf in enumerate(shown):
+            if old in leaf:
+                return [*shown[:index], leaf.replace(old, new, 1), *shown[index + 1 :]]
+            entry = parse_entry(leaf)
+            if entry.statement is not None and old in (payload := entry.envelope().payload):
+                forged = replace(entry.envelope(), payload=payload.replace(old, new, 1)).json()
+                return [*shown[:index], replace(entry, statement=forged).encode(), *shown[index + 1 :]]
+        raise AssertionError(old)
+
+    return change

@@ -17,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Asked(method=self.command, target=self.path, headers=dict(self.headers.items()), body=body)
         response = self.server.gateway.answer(asked)
         self.send_response_only(response.status)
-        for name, value in {"content-length": str(len(response.body)), **response.headers}.items():
+        for name, value in {**response.headers, "content-length": str(len(response.body))}.items():
             if name not in {"connection", "transfer-encoding"}:
                 self.send_header(name, value)
         self.end_headers()
@@ -218,3 +218,27 @@ def is_log(asked: Asked) -> bool:
 def is_status(asked: Asked) -> bool:
     """Whether the newest checkpoint is asked for."""
     return asked.path == "/v1/status"
+
+
+def resent(change: Callable[[Any], Any]) -> Attack:
+    """Return an attack that sends the keep another request. `change` gets its body as JSON and returns another."""
+
+    def attack(asked: Asked, ask: Ask) -> Response:
+        return ask(replace(asked, body=canonical.encode(change(asked.json()))))
+
+    return attack
+
+
+def said_otherwise(old: str, new: str) -> Attack:
+    """Return an attack that edits the statement, and leaves the signatures."""
+
+    def change(body: Any) -> Any:
+        payload = base64.b64decode(body["statement"]["payload"])
+        assert old.encode() in payload
+        statement = {
+            **body["statement"],
+            "payload": base64.b64encode(payload.replace(old.encode(), new.encode(), 1)).decode(),
+        }
+        return {**body, "statement": statement}
+
+    return resent(change)

@@ -17,23 +17,24 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from strongroom.acts.role_give import RoleGive
 from strongroom.client.cards import make_program_card
-from strongroom.client.connection import Connection
+from strongroom.client.connection import Answer, Connection
 from strongroom.client.deployment import Deployment
 from strongroom.client.https import HttpsConnection, Response
 from strongroom.client.profile import Profile, create_profile, open_profile
 from strongroom.client.released import Registered, find_grant, release_keys, seal_through_keep
-from strongroom.client.session import Program, Session, join, looker_of, resume
+from strongroom.client.requests import freeze
+from strongroom.client.session import Program, Session, connect, join, looker_of, resume
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import DataKey
-from strongroom.terms.canonical import Json
 from strongroom.terms.ids import new_id
 from tests.attacks.versions import MODEL, write_model
 from tests.client_keep.logs import World
@@ -42,6 +43,14 @@ from tests.hostile.proxy import HostileGateway, pass_on, says
 
 NAME = "acme/atlas"
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """A version and its model, by their identifiers."""
+
+    model: str
+    version: str
 
 
 @dataclass
@@ -127,6 +136,26 @@ class Scene:
         profile = self.laptop("trainer")
         return Program(profile=profile, deployment=self.join(profile, clock=clock), clock=clock)
 
+    def seal_and_grant(self) -> Sealed:
+        """Return a version that Dan may open, of a model that was enrolled just now."""
+        model = self.fresh_model()
+        job = Program(profile=self.world.profiles["trainer"], deployment=connect(self.world.profiles["trainer"]))
+        made = seal_through_keep(job, [write_model(self.folder / model)], model, self.store)
+        self.world.grant(made.version)
+        return Sealed(model=model, version=made.version)
+
+    def writer(self) -> Session:
+        """Return Eve at the socket, who may write from now on."""
+        if all(
+            held.role != "writer" for held in self.world.session("Eve").directory.people[self.world.person("Eve")].roles
+        ):
+            self.world.govern("role.give", RoleGive(subject=self.world.person("Eve"), role="writer", team="core"))
+        return self.world.session("Eve")
+
+    def freeze_something(self) -> None:
+        """Have there be a freeze in the log."""
+        freeze(self.world.session("Ada"), self.fresh_model(), "to have an example")
+
     def attester(self, *kinds: str) -> Program:
         """Return an attester whom a quorum believes about these kinds of facts."""
         profile = create_profile(new_id("attester", os.urandom), self.folder / "laptops" / f"mdm-{next(self._laptops)}")
@@ -138,13 +167,17 @@ class Scene:
 
     def answer(self, ok: dict[str, Any]) -> Response:
         """Return an answer of her own, under the checkpoint that there is now."""
-        answer = self.keep.ask("status")
-        assert answer.checkpoint is not None
-        return says({"checkpoint": answer.checkpoint.decode(), "ok": ok})
+        return self.told(replace(self.keep.ask("status"), ok=ok))
 
-    def entry(self, index: int) -> Json:
+    def told(self, answer: Answer) -> Response:
+        """Return an answer of the keep's, as a gateway passes it on."""
+        assert answer.checkpoint is not None
+        return says({"checkpoint": answer.checkpoint.decode(), "ok": answer.ok})
+
+    def entry(self, index: int) -> Any:
         """Return an entry with its proof and its checkpoint, as the real gateway shows it."""
         connection = self.real.https(self.world.profiles["Eve"])
+        connection.ask("status")  # from then on the gateway knows of everything that the keep has
         return connection.get(f"/v1/log/entries/{index}")
 
     # --- what must not be ----------------------------------------------------------------------
@@ -184,7 +217,7 @@ class Scene:
         """Have Mallory behave, and see what she got."""
         self.mallory.attack = pass_on
         try:
-            assert self.mallory.defects == []
+            assert not self.mallory.defects, [*map(repr, self.mallory.defects)]
             self.check_nothing_leaked()
         finally:
             for noted in (self.mallory.defects, self.mallory.asked, self.mallory.told):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,13 @@ from strongroom.client.copies import copies_of
 from strongroom.client.following import follow
 from strongroom.client.released import open_through_keep
 from strongroom.client.session import Session
-from strongroom.directory.entries import parse_entry
 from strongroom.terms.errors import BadNote, BadSignature, LogTampered
 from strongroom.terms.outer_errors import BadAnswer, BadProof, KeepUnavailable, StaleTime
 from strongroom.tlog.checkpoints import parse_checkpoint, sign_checkpoint
-from tests.hostile.forged import Fork, b64, odd
+from tests.hostile.forged import Fork, Leaves, b64, entries_edited, odd, replaced
 from tests.hostile.proxy import HostileGateway, edited, is_log, is_status, only, says
 from tests.hostile.scene import Scene
 from tests.keep.world import founded_keep
-
-Leaves = list[bytes]
 
 
 class Hand:
@@ -39,32 +35,6 @@ class Hand:
 
 def leaves(scene: Scene) -> Leaves:
     return [entry.encode() for entry in scene.log()]
-
-
-def entries_edited(change: Callable[[Leaves], Leaves]) -> Any:
-    """Return an attack on the entries of the log: `change` gets all that are in one answer."""
-
-    def edit(answer: Any) -> Any:
-        shown = change([base64.b64decode(one) for one in answer["ok"]["entries"]])
-        return {**answer, "ok": {"entries": [b64(leaf) for leaf in shown]}}
-
-    return only(is_log, edited(edit))
-
-
-def replaced(old: bytes, new: bytes) -> Callable[[Leaves], Leaves]:
-    """Return what puts `new` for `old` in one entry, in the keep's own part of it or in the statement that it holds."""
-
-    def change(shown: Leaves) -> Leaves:
-        for index, leaf in enumerate(shown):
-            if old in leaf:
-                return [*shown[:index], leaf.replace(old, new, 1), *shown[index + 1 :]]
-            entry = parse_entry(leaf)
-            if entry.statement is not None and old in (payload := entry.envelope().payload):
-                forged = replace(entry.envelope(), payload=payload.replace(old, new, 1)).json()
-                return [*shown[:index], replace(entry, statement=forged).encode(), *shown[index + 1 :]]
-        raise AssertionError(old)
-
-    return change
 
 
 def check_honest_again(scene: Scene, victim: Session, before: bytes) -> None:
@@ -146,15 +116,14 @@ def canonical_status(scene: Scene) -> dict[str, Any]:
 
 
 def test_an_older_time_is_refused_though_the_log_has_not_grown(scene: Scene, mallory: HostileGateway) -> None:
-    old = canonical_status(scene)
     victim = scene.victim("Dan")
+    old = canonical_status(scene)
     while canonical_status(scene)["checkpoint"] == old["checkpoint"]:
         time.sleep(0.05)  # the keep's clock has whole seconds
     victim.deployment.sync()
     mallory.attack = only(is_status, lambda asked, ask: says(old))
-    if parse_checkpoint(old["checkpoint"].partition("\n\n")[0] + "\n").size == len(scene.log()):
-        with pytest.raises(LogTampered, match="s before the last one: an old answer"):
-            victim.deployment.sync()
+    with pytest.raises(LogTampered, match="s before the last one: an old answer"):
+        victim.deployment.sync()
 
 
 def test_withheld_entries_are_noticed_within_a_minute_and_not_before(scene: Scene, mallory: HostileGateway) -> None:
@@ -201,7 +170,7 @@ def test_a_log_of_another_deployment_is_refused(scene: Scene, mallory: HostileGa
         theirs = other.connect("Ada").connection.ask("status").checkpoint
         assert theirs is not None
         mallory.attack = only(is_status, checkpoint_is(theirs.decode()))
-        with pytest.raises(LogTampered, match="has not signed"):
+        with pytest.raises(BadSignature, match="has not signed"):
             victim.deployment.sync()
     check_honest_again(scene, victim, before)
 

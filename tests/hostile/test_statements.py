@@ -38,30 +38,8 @@ from strongroom.terms.errors import AlreadyDone, BadRequest, BadSignature, Stron
 from strongroom.terms.ids import new_id
 from strongroom.terms.outer_errors import BadAnswer, BadProof
 from tests.hostile.forged import b64
-from tests.hostile.proxy import Ask, Asked, Attack, HostileGateway, edited, only, refuses, says
+from tests.hostile.proxy import Ask, Asked, Attack, HostileGateway, edited, only, refuses, resent, said_otherwise, says
 from tests.hostile.scene import Scene
-
-
-def resent(change: Callable[[Any], Any]) -> Attack:
-    """Return an attack that sends the keep another request. `change` gets its body as JSON and returns another."""
-
-    def attack(asked: Asked, ask: Ask) -> Any:
-        return ask(replace(asked, body=canonical.encode(change(asked.json()))))
-
-    return attack
-
-
-def said_otherwise(old: str, new: str) -> Attack:
-    """Return an attack that edits the statement, and leaves the signatures."""
-
-    def change(body: Any) -> Any:
-        payload = base64.b64decode(body["statement"]["payload"])
-        assert old.encode() in payload
-        statement = {**body["statement"], "payload": b64(payload.replace(old.encode(), new.encode(), 1))}
-        return {**body, "statement": statement}
-
-    return resent(change)
-
 
 # --- edited on the way to the keep ----------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from strongroom.client.sweep import remove_seal
 from strongroom.client.tensor_file import write_tensors
 from strongroom.client.watched import watched_folder
 from strongroom.objects import ObjectStore
-from strongroom.terms.errors import AccessDenied, AlreadyDone, BadRequest, NoSpace, StrongroomError, Unavailable
+from strongroom.terms.errors import AlreadyDone, BadRequest, NoSpace, StrongroomError, Unavailable
 
 PATIENCE_SECONDS = 600.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 15.0
@@ -247,8 +247,8 @@ class Snapshots:
             old = self.kept.pop(0)
             try:
                 remove_seal(store, sealed.model, old.seal_id)
-            except (AccessDenied, Unavailable) as error:
-                # No harm to the run: whoever may remove it finds it in `superseded`.
+            except StrongroomError as error:
+                # No harm to the run: a gateway, for one, removes nothing. Whoever may finds it in `superseded`.
                 _log.info("the bytes of %s stay in %s: %s", old.name, store.url, error.message)
                 self.superseded.append(old)
 

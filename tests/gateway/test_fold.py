@@ -67,6 +67,7 @@ def test_another_deployment_behind_the_same_socket_makes_the_gateway_say_nothing
         (real.folder / name).rename(real.folder / f"{name}.ours")
     (real.folder / "high").mkdir(mode=0o700)
     real.keep.start()
+    assert real.https().ask("status").ok["state"] == "unfounded"
     found_trial(real.folder / "somebody", real.socket)
     assert_silent(real)
 

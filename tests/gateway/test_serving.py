@@ -164,6 +164,17 @@ def test_a_gateway_stops_in_order_and_comes_back_with_the_same_authority(tmp_pat
         assert real.get("/readyz").status == 200
 
 
+def test_with_an_operator_s_own_certificate_there_is_no_authority_to_ask_for(tmp_path: Path) -> None:
+    with real_gateway(tmp_path) as real:
+        real.gateway.stop()
+        own = ["gateway/server.pem", "gateway/server.key"]
+        real.flags = ["--certificate", own[0], "--key", own[1]]
+        real.gateway.start()
+        assert "; ca: " not in real.gateway.said
+        assert real.get("/v1/ca").status == 404
+        real.until(real.is_ready)
+
+
 def test_a_port_that_is_taken_is_told_of(shared: RealGateway, tmp_path: Path) -> None:
     (tmp_path / "own").mkdir(mode=0o700)
     where = ["--deployment", shared.deployment, "--keep", str(shared.socket), "--folder", str(tmp_path / "own")]

@@ -17,8 +17,6 @@ class Limits:
     header_bytes: int = 16 << 10
     body_seconds: float = 30.0
     """For a request's body, and one second more for each MiB that was announced."""
-    body_bytes: int = 1 << 20
-    """Of a request; an upload to a local store says itself how long it may be."""
     reading_seconds: float = 30.0
     """How long an answer may lie unread before the connection is closed."""
     idle_seconds: float = 120.0

@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,24 +69,46 @@ def test_a_well_founded_deployment_that_is_not_the_one_that_was_meant_is_refused
     assert newcomer.who.deployment is None
 
 
+def is_founding(asked: Asked) -> bool:
+    return asked.target == "/v1/log/entries?start=0&count=1"
+
+
+def other_founding(answer: Any) -> Any:
+    """Say that it was founded at another time."""
+    leaf = base64.b64decode(answer["ok"]["entries"][0]).replace(b'"at":1', b'"at":2', 1)
+    return {**answer, "ok": {"entries": [b64(leaf)]}}
+
+
 def test_an_edited_founding_is_not_the_one_that_was_meant(
     scene: Scene, mallory: HostileGateway, tmp_path: Path
 ) -> None:
     newcomer = create_profile(new_id("person", os.urandom), tmp_path / "newcomer")
 
-    def edit(answer: dict[str, dict[str, list[str]]]) -> object:
-        if "entries" not in answer.get("ok", {}):
-            return answer
-        leaf = base64.b64decode(answer["ok"]["entries"][0]).replace(b'"at":1', b'"at":2', 1)
-        return {**answer, "ok": {"entries": [b64(leaf)]}}
-
-    mallory.attack = edited(edit)
+    mallory.attack = only(is_founding, edited(other_founding))
     with pytest.raises(WrongDeployment):
         acquaint(newcomer, mallory.place)
     scene.world.session("Dan")
     with pytest.raises(WrongDeployment):
         scene.join(scene.laptop("Dan"))
     assert newcomer.who.deployment is None
+
+
+def test_a_newcomer_is_not_shown_another_founding_at_the_second_look(
+    scene: Scene, mallory: HostileGateway, tmp_path: Path
+) -> None:
+    newcomer = create_profile(new_id("person", os.urandom), tmp_path / "newcomer")
+
+    def edit(asked: Asked, ask: Ask) -> Response:
+        # The first is held against the name; then a newcomer may read nothing more, and looks at the founding again.
+        is_second = sum(is_founding(one) for one in mallory.asked) > 1
+        return edited(other_founding)(asked, ask) if is_second else ask(asked)
+
+    mallory.attack = only(is_founding, edit)
+    with pytest.raises(WrongDeployment):
+        acquaint(newcomer, mallory.place)
+    assert newcomer.who.deployment is None
+    mallory.attack = lambda asked, ask: ask(asked)
+    assert acquaint(newcomer, mallory.place).deployment == scene.real.deployment
 
 
 def test_another_authority_than_the_one_that_was_named_is_not_trusted(

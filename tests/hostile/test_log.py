@@ -185,8 +185,20 @@ def with_another_size(note: str) -> str:
     return f"{origin}\n{int(size) + 1}\n{rest}"
 
 
+def by_the_time_key_alone(note: str) -> str:
+    text, _, signatures = note.partition("\n\n")
+    return text + "\n\n" + "".join(line for line in signatures.splitlines(keepends=True) if "/time " in line)
+
+
 @pytest.mark.parametrize(
-    ("forge", "error"), [(by_another_key, BadSignature), (with_another_size, BadSignature), (lambda note: "", BadNote)]
+    ("forge", "error"),
+    [
+        (by_another_key, BadSignature),
+        (by_the_time_key_alone, LogTampered),
+        (with_another_size, BadSignature),
+        (lambda note: "", BadNote),
+    ],
+    ids=["another-key", "time-key-alone", "another-size", "nothing"],
 )
 def test_a_checkpoint_that_the_log_has_not_signed_is_refused(
     scene: Scene, mallory: HostileGateway, forge: Callable[[str], str], error: type[Exception]

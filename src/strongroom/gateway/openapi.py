@@ -14,18 +14,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from strongroom.acts.act import Act, Signer
+from strongroom.acts.act import Act
 from strongroom.acts.propose import Propose
 from strongroom.acts.table import ACTS
 from strongroom.client.copies import STATES, Copy
-from strongroom.client.gateway_store import VersionUrls
-from strongroom.client.gateway_uploads import AskParts, AskUploads, PartUrls, UploadUrls
+from strongroom.client.gateway_urls import AskParts, AskUploads, AskUrls, PartUrls, UploadUrls, VersionUrls
 from strongroom.client.looks import HEADER, LARGEST_HEADER_BYTES, LOOK
 from strongroom.directory.entries import Entry
 from strongroom.gateway.asked import parse_query
 from strongroom.gateway.entries import MOST_ENTRIES
 from strongroom.gateway.gateway import Gateway
-from strongroom.gateway.objects import AskUrls
 from strongroom.gateway.operations import (
     JSON_TYPE,
     PROBLEM_TYPE,
@@ -222,6 +220,10 @@ def _log_paths(schemas: Schemas) -> Part:
 def _view_paths(schemas: Schemas) -> Part:
     copies = page_of(schemas.of(Copy))
     states = "; ".join(f"`{state}`: {meaning}" for state, meaning in STATES.items())
+    mine = {
+        f"my {kind}": link(to, id=f"$response.body#/{kind}")
+        for kind, to in {"device": "getDevices", "session": "getSessions", "zone": "getZones"}.items()
+    }
     found: Part = {
         "/v1/inbox": {
             "get": operation(
@@ -234,7 +236,9 @@ def _view_paths(schemas: Schemas) -> Part:
             )
         },
         "/v1/whoami": {
-            "get": operation("whoami", "Who I am here", json_content(schemas.of(Whoami)), signed=True, tagged=True)
+            "get": operation(
+                "whoami", "Who I am here", json_content(schemas.of(Whoami)), signed=True, tagged=True, links=mine
+            )
         },
         "/v1/copies": {
             "get": operation(
@@ -377,16 +381,24 @@ def _outcome(schemas: Schemas, act: Act[Any]) -> Schema:
 
 def _statement(schemas: Schemas, act: Act[Any]) -> Schema:
     """Return the schema of a statement that asks for `act`."""
-    schemas.of(act.body)
-    body: Schema = {"$ref": PREFIX + act.body.__name__}
-    if act.body is Propose:
-        schemas.components["Propose"]["properties"] |= {
-            "act": {"enum": [one.name for one in ACTS if one.signer is Signer.QUORUM]},
-            "change": {"anyOf": [schemas.of(one.body) for one in ACTS if one.signer is Signer.QUORUM]},
-        }
+    body = _proposals(schemas) if act.body is Propose else schemas.of(act.body)
     schemas.of(Statement)
     fields = schemas.components["Statement"]["properties"]
     return record(fields | {"body": body, "kind": {"const": act.kind}})
+
+
+def _proposals(schemas: Schemas) -> Schema:
+    """Return the schema of what is proposed: one of the acts that take a quorum, with its own body."""
+    plain = Schemas()
+    plain.of(Propose)
+    fields = plain.components["Propose"]["properties"]
+    acts = [act for act in ACTS if act.is_proposed]
+    changes = [fields | {"act": {"const": act.name}, "change": schemas.of(act.body)} for act in acts]
+    schemas.components["Propose"] = {
+        "description": "What is proposed: an act that takes a quorum, and its body.",
+        "oneOf": [record(one, "base") for one in changes],
+    }
+    return {"$ref": PREFIX + "Propose"}
 
 
 def _envelope(schemas: Schemas, payload: Schema) -> Schema:

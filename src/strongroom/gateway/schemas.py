@@ -102,7 +102,8 @@ def base64(size: int | None = None, most: int | None = None) -> Schema:
         "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
     }
     if size is not None:
-        return found | {"minLength": _characters(size), "maxLength": _characters(size)}
+        exact = {"minLength": _characters(size), "maxLength": _characters(size), "description": f"{size} bytes"}
+        return found | exact
     return found if most is None else found | {"maxLength": _characters(most)}
 
 

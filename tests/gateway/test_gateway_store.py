@@ -160,7 +160,7 @@ def test_a_writer_takes_what_was_announced_in_order_and_no_more(trial: Stored) -
 
 
 def test_a_seal_that_nobody_registered_is_not_given(trial: Stored) -> None:
-    with pytest.raises(NotFound, match="no version"):
+    with pytest.raises(NotFound, match="is no version"):
         trial.reads.read(f"m/{trial.model}/{SOME}", most_bytes=10)
 
 

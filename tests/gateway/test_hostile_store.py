@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,97 @@ def test_a_gateway_that_leaves_out_where_to_put_an_object_is_told(trial: Stored,
     writes = writing(trial, hostile(with_urls(lambda urls: {})))
     with pytest.raises(BadAnswer, match="no URL to put"):
         writes.put(f"w/{os.urandom(16).hex()}", b"x")
+
+
+# --- writing in parts --------------------------------------------------------------------------
+
+PART_BYTES, LARGE_BYTES = 1_000, 2_500
+NOTHING = [("Content-Length", "0")]
+TAKEN = Answer(200, [*NOTHING, ("ETag", '"e-1"')])
+
+
+def text(body: bytes) -> Answer:
+    return Answer(200, [("Content-Length", str(len(body)))], body)
+
+
+class Parting(Hostile):
+    """A gateway that has every object sent in small parts, to the liar."""
+
+    liar: Liar
+    number = 3
+
+    def post(self, target: str, value: Json) -> Json:
+        """Return where the liar is."""
+        asked: Any = value
+        if target == "/v1/uploads/parts":
+            urls: list[Json] = [self.liar.url(f"/part-{asked['first'] + n}") for n in range(self.number)]
+            return {"abort": self.liar.url("/abort"), "finish": self.liar.url("/finish"), "until": 1, "urls": urls}
+        part: Json = {"begin": self.liar.url("/begin"), "part_bytes": PART_BYTES}
+        names = [one["name"] for one in asked["objects"]]
+        return {"manifest": self.liar.url("/m"), "parted": dict.fromkeys(names, part), "until": 1, "urls": {}}
+
+
+def sent_in_parts(trial: Stored, liar: Liar, *, number: int = 3) -> bytes:
+    """Write an object in parts to the liar, and return what it is."""
+    with closing(Parting(trial.real.url, context=trial.real.context())) as connection:
+        connection.liar, connection.number = liar, number
+        data = os.urandom(LARGE_BYTES)
+        writer = writing(trial, connection).create(f"o/{os.urandom(16).hex()}/0", size_bytes=LARGE_BYTES)
+        for offset in range(0, LARGE_BYTES, 700):
+            writer.write_at(offset, memoryview(data)[offset : offset + 700])
+        writer.finish()
+        return data
+
+
+PARTS: dict[str, Answer] = {
+    "/begin": text(b"<X><UploadId>the-upload</UploadId></X>"),
+    "/part-1": TAKEN,
+    "/part-2": TAKEN,
+    "/part-3": TAKEN,
+    "/finish": text(b"<?xml?><CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
+    "/abort": Answer(204),
+}
+
+
+def test_parts_are_sent_in_order_and_put_together_where_nothing_is(trial: Stored) -> None:
+    with Liar(lambda asked: PARTS[asked.path]) as liar:
+        data = sent_in_parts(trial, liar)
+        assert [asked.path for asked in liar.asked] == ["/begin", "/part-1", "/part-2", "/part-3", "/finish"]
+        assert [asked.body for asked in liar.asked[1:4]] == [data[:1000], data[1000:2000], data[2000:]]
+        assert dict(liar.asked[4].headers)["If-None-Match"] == "*"
+        assert liar.asked[4].body.count(b"<ETag>&quot;e-1&quot;</ETag>") == 3
+
+
+def test_a_part_that_breaks_off_is_sent_again(trial: Stored) -> None:
+    def script(asked: Asked) -> Answer | None:
+        return None if asked.path == "/part-2" and asked.number == 2 else PARTS[asked.path]
+
+    with Liar(script) as liar:
+        data = sent_in_parts(trial, liar)
+        assert [asked.body for asked in liar.asked if asked.path == "/part-2"] == [data[1000:2000]] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/begin", text(b"<Error/>")),
+        ("/begin", text(b"<UploadId>a&amp;b</UploadId>")),
+        ("/part-2", Answer(200, NOTHING)),
+        ("/part-2", Answer(200, [*NOTHING, ("ETag", "</ETag><x>")])),
+        ("/part-2", Answer(404, NOTHING)),
+        ("/finish", text(b"<?xml?><Error><Code>InternalError</Code></Error>")),
+        ("/finish", Answer(400, NOTHING)),
+    ],
+)
+def test_parts_that_the_store_does_not_take_fail_the_seal_and_are_given_up(
+    trial: Stored, path: str, answer: Answer
+) -> None:
+    with Liar(lambda asked: answer if asked.path == path else PARTS[asked.path]) as liar:
+        with pytest.raises(StoreUnavailable):
+            sent_in_parts(trial, liar)
+        assert (liar.asked[-1].method == "DELETE") == (path != "/begin")
+
+
+def test_a_part_for_which_the_gateway_has_no_url_fails_the_seal(trial: Stored) -> None:
+    with Liar(lambda asked: PARTS[asked.path]) as liar, pytest.raises(BadAnswer, match="no URL for part 1"):
+        sent_in_parts(trial, liar, number=0)

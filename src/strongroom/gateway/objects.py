@@ -161,12 +161,10 @@ class _Local:
         return _Bytes(request, file, first, last, size_bytes, is_range=bool(asked))
 
     async def put(self, request: Request) -> Response:
-        """Take an object of the size that its URL is for, as it comes; it is there when all of it is."""
+        """Take an object as it comes; it is there when all of it is, of just the size that its URL is for."""
         query, name = parse_query(request, ("until", "size", "key")), request.path_params["name"]
         until, size_bytes = number_in(query, "until"), number_in(query, "size")
         self._urls.check("PUT", name, until=until, size_bytes=size_bytes, key=query.get("key", ""))
-        if request.headers.getlist("content-length") != [str(size_bytes)]:
-            raise BadRequest(f"this URL takes {size_bytes} bytes, announced with `Content-Length`")
         writer = await asyncio.to_thread(self._store.create, name, size_bytes=size_bytes)
         try:
             written, held = 0, bytearray()

@@ -230,6 +230,19 @@ def test_old_tls_is_refused(site: Site, version: ssl.TLSVersion) -> None:
     asyncio.run(story())
 
 
+def test_a_cipher_without_authenticated_encryption_is_refused(site: Site) -> None:
+    context = site.good()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA256")
+
+    async def story() -> None:
+        async with site.running() as port:
+            assert await asked(port, context) == b""
+            assert site.reached == 0
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_all_that_is_said_arrives_both_ways(site: Site, version: ssl.TLSVersion) -> None:
     context = site.good()

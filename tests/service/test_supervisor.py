@@ -133,7 +133,8 @@ def test_what_a_process_says_last_is_passed_on_in_whole_lines(tmp_path: Path) ->
 
 HOSTILE = [
     b'{"process": "keep", "at": "never", "event": "stolen"}',
-    b'{"self": 1, "level": "shouting", "event": [1]}',
+    b'{"self": 1, "level": "shouting", "event": 1}',
+    b'{"level": [1]}',
     b'{"a": NaN}',
     b'{"a": 1e999}',
     b'{"a": ' + b"[" * 2000 + b"]" * 2000 + b"}",

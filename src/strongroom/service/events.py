@@ -47,14 +47,12 @@ class Events:
 
 
 def _members(text: str) -> dict[str, Any]:
-    """Return the members of an object of JSON, but for those that only we say; none if it is no flat one."""
+    """Return the members of a flat object of JSON; none if it is something else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(value, dict) or not all(map(_is_plain, value.values())):
-        return {}
-    return {name: item for name, item in value.items() if name not in {"at", "process"}}
+    return value if isinstance(value, dict) and all(map(_is_plain, value.values())) else {}
 
 
 def _is_plain(value: Any) -> bool:

@@ -162,9 +162,6 @@ def server_context(settings: RelaySettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.num_tickets = 0  # nobody goes on with an earlier handshake: each shows its certificate
     context.set_ciphers(_CIPHERS)
     try:
         context.load_cert_chain(settings.certificate, settings.key, password=str)  # none: nobody is asked for one

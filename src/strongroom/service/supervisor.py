@@ -213,7 +213,7 @@ class Supervisor:
                     await asyncio.wait_for(asyncio.shield(child.ended), process.stop_seconds)
                 if not child.ended.done():
                     self._events.tell("warning", process.name, "killed", after_seconds=process.stop_seconds)
-                    _kill_group(child.running.pid)
+                    child.running.kill()
                 self._events.tell("info", process.name, "stopped", how=_how(await child.ended))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,12 @@ from strongroom.client.released import Registered, seal_through_keep
 from strongroom.client.requests import approve, freeze
 from strongroom.client.review import review
 from strongroom.client.room import Room
+from strongroom.client.session import Session, resume
 from strongroom.client.session import connect as connect_profile
-from strongroom.client.session import resume
 from strongroom.client.stores import STORE
 from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.errors import BadRequest, Denied, NotAllowed, NotFound, StoreUnavailable, UnknownSigner
-from strongroom.terms.outer_errors import AccessPending
+from strongroom.terms.outer_errors import AccessPending, LeaseEnded
 from tests.attacks.versions import MODEL, write_model
 from tests.client_keep.between import between
 from tests.client_keep.logs import World
@@ -189,6 +190,19 @@ def test_in_a_trial_a_software_key_logs_in_by_itself(at_home: Trial) -> None:
     assert second.session != first.session
 
 
+def test_a_real_key_is_never_asked_without_somebody_who_touches_it(at_home: Trial) -> None:
+    room = strongroom.connect()
+    room.profile.who = replace(room.profile.who, security_key=USB)
+    kept = room.profile.session()
+    room.profile.keep_session(None)
+    try:
+        with pytest.raises(UnknownSigner) as raised:
+            room.whoami()
+    finally:
+        room.profile.keep_session(kept)
+    assert "strongroom login" in raised.value.hint
+
+
 def test_an_alias_is_never_opened_by_what_it_meant_before(at_home: Trial, tmp_path: Path) -> None:
     ours, theirs = strongroom.connect(), strongroom.connect()
     ours.alias("acme/atlas@prod", "acme/atlas@1")
@@ -206,6 +220,26 @@ def test_every_release_is_a_known_copy(at_home: Trial) -> None:
     assert len(after) == len(before) + 1
     assert set(after) <= set(room.copies("acme/atlas"))
     assert after[-1].subject == room.whoami().subject
+
+
+def test_a_freeze_ends_what_is_open_through_a_gateway_within_seconds(at_home: Trial) -> None:
+    at_home.model("acme/frozen")
+    room = strongroom.connect()
+    made = room.seal(at_home.folder / "model", "acme/frozen")
+    model = room.open_version(made.name, purpose="to look at it")
+    session = room.speaker()
+    assert isinstance(session, Session)
+    session.deployment.sync()
+    freeze(session, made.sealed.model, "odd reads")
+
+    def read_on() -> None:
+        give_up_at = time.monotonic() + 60
+        while time.monotonic() < give_up_at:
+            assert model.read_bytes("config.json") == CONFIG
+            time.sleep(0.05)
+
+    with pytest.raises(LeaseEnded, match="thawed"):
+        read_on()
 
 
 def test_a_room_knows_who_it_speaks_for(at_home: Trial) -> None:

@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
-from stage import HOUSE, Stage, check, say
+from stage import HOUSE, Stage, check, environment, say
 
 from strongroom.acts.approve import Approve
 from strongroom.acts.table import act_named
@@ -33,6 +34,7 @@ def attack(stage: Stage, model: str, version: str) -> None:
     replayed(stage, version)
     edited(stage, version)
     midway(stage, version)
+    swapped(stage, version)
     yesterday = copied(stage, "yesterday")
     frozen(stage, model, version)
     say("7. Whoever has the keep's disk cannot change what happened", "")
@@ -43,6 +45,7 @@ def attack(stage: Stage, model: str, version: str) -> None:
     stops(stage, "somebody puts yesterday's database back, of before the freeze")
     put(stage, today)
     check(stage.keep.start(), "with the right one it starts again, sealed")
+    stage.keep.place()
     reopen(stage)
     verified(stage)
 
@@ -103,8 +106,52 @@ def midway(stage: Stage, version: str) -> None:
     )
 
 
+def swapped(stage: Stage, version: str) -> None:
+    """Have whoever runs the store and the gateway put one object's bytes in the place of another's."""
+    objects = sorted(
+        (found for found in (stage.keep.store / "o").rglob("*") if found.is_file()), key=lambda one: one.stat().st_size
+    )
+    kept = objects[0].read_bytes()
+    objects[0].write_bytes(bytes([kept[0] ^ 1]) + kept[1:])
+    failed(
+        stage,
+        "whoever has the gateway and the store changes one bit of one stored object",
+        lambda: stage.run("Dan", "open", version, "--to", str(stage.scratch / "swapped")),
+    )
+    check(not (stage.scratch / "swapped").exists(), "nothing of it was opened")
+    objects[0].write_bytes(kept)
+
+
+READER = """
+import sys, time, strongroom
+model = strongroom.connect(sys.argv[1]).open_version(sys.argv[2])
+name = min(model.keys())
+print("reads", flush=True)
+while True:
+    model.get_tensor(name)
+    time.sleep(0.2)
+"""
+
+
 def frozen(stage: Stage, model: str, version: str) -> None:
+    print("\n   a program of Dan's has the version open, and reads on:")
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(stage.home("Dan")), version],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout is not None
+    check(reader.stdout.readline() == "reads\n", "it reads, on a lease that the keep renews every five seconds")
     stage.does("Ada", "freeze", model, "--reason", "somebody is at it", shown=2)
+    began = time.monotonic()
+    _, errors = reader.communicate(timeout=60)
+    print(stage.short(errors.strip().splitlines()[-1].rpartition(".")[2]))
+    check(
+        "LeaseEnded" in errors,
+        f"its lease ended {time.monotonic() - began:.1f} s after the freeze: it reads nothing more",
+    )
     refused(
         stage,
         "Dan opens, on a grant that is still good, what was frozen",
@@ -220,7 +267,7 @@ def failed(stage: Stage, what: str, attempt: Callable[[], Any]) -> None:
 def stops(stage: Stage, what: str) -> None:
     print(f"\n   {what}:")
     started = stage.keep.start()
-    said = stage.keep.said.strip().splitlines()[0]
+    said = (stage.keep.said.strip() or "nothing").splitlines()[0]
     code = stage.keep.stop()
     print(stage.short(said))
     check(not started and code == 6, "the keep does not start: `Tampered`, for people to look at, never repaired")

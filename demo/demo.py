@@ -1,7 +1,8 @@
 """The demo: five people found a deployment, a real model is sealed and opened, and whoever tries more is refused.
 
-Everything is the `strongroom` command that you would run, each person with a profile of their own; the attacks at the
-end are made by hand, as an attacker would. Every claim is checked. Works in a scratch folder and takes it away.
+Everything is the `strongroom` command that you would run, over HTTPS, each person with a profile and processes of
+their own; the attacks at the end are made by hand, as an attacker would. Every claim is checked. Works in a scratch
+folder and takes it away.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def run(stage: Stage) -> None:
 def found(stage: Stage) -> None:
     say(
         "1. Five people found a deployment",
-        "Each makes a card with keys that never leave them; all sign the same genesis. Security keys are software.",
+        "Each makes a card with keys that never leave them; all sign the same genesis, at the keep's own socket.",
     )
     stage.keep.start()
     for name in PEOPLE:
@@ -85,9 +86,11 @@ def found(stage: Stage) -> None:
         stage.told(name, "deployment", "sign", draft, "--yes", told["words"], "-o", signature)
     deployment = stage.does("Ada", "deployment", "found", draft, *signatures, *socket).splitlines()[-1]
     check(deployment.startswith("sr1:"), "the deployment's name is the digest of what all five signed")
-    for name in PEOPLE:
-        stage.does(name, "deployment", "connect", f"{stage.keep.socket}#{deployment}", shown=0)
     stage.deployment = deployment
+    place = stage.keep.place()
+    print("   the gateway starts by itself; its certificate and the deployment's name were told by people:")
+    for name in PEOPLE:
+        stage.does(name, "connect", place, shown=0)
 
 
 def unseal(stage: Stage) -> None:
@@ -99,6 +102,7 @@ def unseal(stage: Stage) -> None:
         stage.does(name, "share", "fetch", shown=1)
     stage.keep.stop()
     stage.keep.start()
+    stage.keep.place()
     sealed = stage.run("Ada", "login")
     check(sealed.returncode == 7, f"started again, it is sealed: {sealed.stderr.splitlines()[0]}")
     for name in ("Ada", "Cleo"):
@@ -116,22 +120,22 @@ def seal(stage: Stage) -> None:
     model = proposal(stage, "Ada", "model.enrol", "--name", MODEL, "--label", "2", "--purpose", "our sentence encoder")
     stage.agree(model, "Ben", "Cleo")
     card = str(stage.scratch / "training.card")
-    where = f"{stage.keep.socket}#{stage.deployment}"
+    where = stage.keep.place()
     stage.does(
         "training", "deployment", "card", "--workload", "--name", "training", "--deployment", where, "-o", card, shown=0
     )
-    stage.does("training", "deployment", "connect", where, shown=0)
     enrolled = proposal(
         stage, "Ada", "workload.enrol", "--card", card, "--sponsor", "Dan", "--zone", "lab", "--purpose", "trains"
     )
     stage.agree(enrolled, "Ben", "Cleo")
+    stage.does("training", "connect", where, shown=0)
     role = ("--subject", "training", "--role", "writer", "--team", "research", "--model", MODEL, "--purpose", "seals")
     stage.agree(proposal(stage, "Ada", "role.give", *role), "Ben", "Cleo")
     stage.does("training", "seal", str(stage.model), "--as", MODEL, "--notes", "first run")
     tried = stage.run("training", "open", VERSION, "--to", str(stage.scratch / "stolen"))
     check(tried.returncode == 4, f"the job opens nothing: {tried.stderr.splitlines()[0]}")
     names = [file.name.encode() for file in stage.model.rglob("*") if file.is_file()]
-    stored = [file.read_bytes() for file in stage.store.rglob("*") if file.is_file()]
+    stored = [file.read_bytes() for file in stage.keep.store.rglob("*") if file.is_file()]
     probe = (stage.model / "model.safetensors").read_bytes()[5_000_000:5_000_032]
     check(
         not any(needle in content for needle in [*names, probe] for content in stored),
@@ -167,6 +171,11 @@ def use(stage: Stage) -> None:
     check(before.tobytes() == after.tobytes(), f"all {len(before)} numbers of the embedding are the same")
     released = stage.told("Eve", "log", "list", "--kind", "key.released")["entries"]
     check(len(released) == 1, "the opening was in the log before the key left: Eve sees it in her own verified copy")
+    program = "import os, sys; print(len(os.listdir(sys.argv[1])), 'files, in memory')"
+    seen = stage.does("Dan", "exec", VERSION, "--", sys.executable, "-c", program, "{}", shown=1)
+    check(seen.endswith("in memory"), "a program had the files in a folder of its own, which is gone with it")
+    copies = stage.told("Eve", "copies", VERSION)["copies"]
+    check(len(copies) == 2, f"and both copies are known: where, whose, until when ({copies[0]['state']})")
 
 
 def embedding(folder: Path) -> np.ndarray:

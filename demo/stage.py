@@ -1,4 +1,4 @@
-"""The stage: what the demo says, checks and runs; the keep as a process, and five people with a profile each."""
+"""The stage: what the demo says, checks and runs; a keep, a gateway and five people, each in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
 import textwrap
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,8 @@ from strongroom.client.profile import open_profile
 from strongroom.client.session import Session, resume_speaker
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-KEEP_STARTS_SECONDS = 20
+STARTS_SECONDS = 30
 HOUSE = Path(__file__).resolve().parents[1]
-QUIET = {"PYTHONWARNINGS": "error"}
 
 
 def say(title: str, text: str = "") -> None:
@@ -44,37 +45,42 @@ def real_model() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-class Keep:
-    """The keep's process in a folder of its own; whatever happens, it ends with the demo."""
+class Service:
+    """`strongroom up`: the keep and its gateway in a folder; whatever happens, they end with the demo."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.journal, self.high_water = folder / "journal", folder / "marks" / "high-water"
-        self.socket = folder / "run" / "keep"
-        for inside in (folder, self.high_water.parent, self.socket.parent):
-            inside.mkdir(mode=0o700, exist_ok=True)
+        self.journal, self.store, self.socket = folder / "keep" / "journal", folder / "store", folder / "run" / "keep"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
         self._process: subprocess.Popen[str] | None = None
         self.words = ""
         self.said = ""
 
     def start(self) -> bool:
-        """Start it; say whether it listens. If it refuses to, `said` has why."""
-        where = ["--folder", self.journal, "--high-water", self.high_water, "--socket", self.socket]
-        log = self.folder / "keep.log"
-        with log.open("w") as file:
-            command = [str(SCRIPTS / "strongroom"), "keep", "serve", *map(str, where)]
-            self._process = subprocess.Popen(command, stderr=file, stdin=subprocess.DEVNULL, text=True)
-        until = time.monotonic() + KEEP_STARTS_SECONDS
-        while time.monotonic() < until:
-            self.said = log.read_text()
+        """Start it; say whether the keep listens. If it refuses to, `said` has why."""
+        log, told = self.folder.with_suffix(".log"), self.folder.with_suffix(".out")
+        command = [str(SCRIPTS / "strongroom"), "up", "--json", "--folder", str(self.folder), "--port", str(self.port)]
+        with log.open("w") as errors, told.open("w") as output:
+            self._process = subprocess.Popen(
+                command, env=environment(), stderr=errors, stdout=output, stdin=subprocess.DEVNULL, text=True
+            )
+        for _ in waiting():
+            self.said = "\n".join(text for text in lines_in(log) if text.startswith("keep:"))
             if found := re.search(r"unseal key: (\S+)", self.said):
                 self.words = found[1]
                 return True
             if self._process.poll() is not None:
-                self.said = log.read_text()
+                self.said = "\n".join(text for text in lines_in(log) if text.startswith("keep:"))
                 return False
-            time.sleep(0.05)
         sys.exit(f"the keep does not start: {self.said}")
+
+    def place(self) -> str:
+        """Return how to connect, once the gateway listens."""
+        for _ in waiting():
+            if text := self.folder.with_suffix(".out").read_text():
+                return str(json.loads(text)["connect"])
+        sys.exit(f"the gateway does not start: {self.folder.with_suffix('.log').read_text()}")
 
     def stop(self) -> int:
         """Stop it, and return its exit code."""
@@ -82,19 +88,35 @@ class Keep:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        code, self._process = self._process.wait(timeout=KEEP_STARTS_SECONDS), None
+        code, self._process = self._process.wait(timeout=STARTS_SECONDS), None
         return code
 
 
+def waiting() -> Iterator[None]:
+    """Give the time that a start may take, in small pieces."""
+    until = time.monotonic() + STARTS_SECONDS
+    while time.monotonic() < until:
+        yield
+        time.sleep(0.05)
+
+
+def lines_in(log: Path) -> list[str]:
+    """Return what the processes under the supervisor have said."""
+    events = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+    return [str(event["text"]) for event in events if "text" in event]
+
+
+def environment() -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}
+
+
 class Stage:
-    """A scratch folder with a keep, a store, and everybody's profiles."""
+    """A scratch folder with a service and everybody's profiles. Everybody is a process of their own, over HTTPS."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
         self.model = real_model()
-        self.keep = Keep(scratch / "keep")
-        self.store = scratch / "store"
-        self.store.mkdir()
+        self.keep = Service(scratch / "service")
         self.deployment = ""
 
     def home(self, who: str) -> Path:
@@ -102,10 +124,9 @@ class Stage:
 
     def run(self, who: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command as `who`, without a word."""
-        environment = {"PATH": os.environ["PATH"], "STRONGROOM_STORE": self.store.as_uri()} | QUIET
         command = [str(SCRIPTS / "strongroom"), "--home", str(self.home(who)), *arguments]
         return subprocess.run(
-            command, env=environment, input=stdin, capture_output=True, text=True, check=False, cwd=self.scratch
+            command, env=environment(), input=stdin, capture_output=True, text=True, check=False, cwd=self.scratch
         )
 
     def does(self, who: str, *arguments: str, shown: int = 4) -> str:
@@ -132,6 +153,7 @@ class Stage:
 
     def brief(self, text: str) -> str:
         """Return text as people like to read it: without the scratch folder, identifiers cut short."""
+        text = re.sub(r"&ca=([0-9a-f]{8})[0-9a-f]{56}", r"&ca=\1…", text)
         text = text.replace(str(self.scratch) + "/", "").replace(str(self.model), "./all-MiniLM-L6-v2")
         return re.sub(r"\b((?:[a-z]+-|sr1:|sha256:)[0-9a-f]{8})[0-9a-f]{24,56}\b", r"\1…", text)
 

@@ -16,6 +16,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -62,6 +63,8 @@ class _Pool:
     def __init__(self) -> None:
         self._kept: list[_Kept] = []
         self._lock = threading.Lock()
+        # Not `__del__`: in a cycle that would come after the sockets' own, and at the exit perhaps never.
+        weakref.finalize(self, _close, self._kept)
 
     def take(self) -> _Kept | None:
         oldest = time.monotonic() - IDLE_SECONDS
@@ -83,11 +86,12 @@ class _Pool:
 
     def close(self) -> None:
         with self._lock:
-            while self._kept:
-                self._kept.pop().socket.close()
+            _close(self._kept)
 
-    def __del__(self) -> None:
-        self.close()
+
+def _close(kept: list[_Kept]) -> None:
+    while kept:
+        kept.pop().socket.close()
 
 
 class HttpsConnection:

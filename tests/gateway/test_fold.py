@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import shutil
 import signal
 import time
@@ -14,9 +16,13 @@ import pytest
 from strongroom.acts.session_close import SessionClose
 from strongroom.acts.table import act_named
 from strongroom.client.session import login
+from strongroom.gateway.fold import Fold, View
+from strongroom.gateway.keep import Keep, socket_dial
 from strongroom.terms import canonical
 from strongroom.terms.errors import KeepSealed, UnknownSigner
 from strongroom.terms.outer_errors import KeepUnavailable, LogDoubted
+from strongroom.tlog.tree import Tree
+from tests.client_keep.logs import World, founded
 from tests.gateway.world import RealGateway, found_trial, real_gateway
 
 READ = "/v1/log/entries?start=1&count=1"
@@ -90,6 +96,26 @@ def test_a_gateway_without_its_keep_says_nothing_after_a_while_and_comes_back_by
         assert reader.get(READ)
 
 
+def test_who_waits_for_the_log_to_grow_is_told_when_another_one_is_shown(tmp_path: Path) -> None:
+    async def follow(world: World) -> None:
+        keep = Keep(socket_dial(world.socket))
+        fold = Fold(keep, tmp_path / "copy", world.deployment, clock=world.clock)
+        following = asyncio.create_task(fold.run())
+        view = await fold.reach(1)
+        assert (await fold.newer(view)).size == view.size
+        world.keeper.lie = lambda request, answer: {**answer, "checkpoint": forked}
+        with pytest.raises(LogDoubted):
+            await grown(fold, view)
+        await following
+        keep.close()
+        await asyncio.sleep(0)  # for what was closed to go
+
+    with founded(tmp_path) as world:
+        other = Tree(hashlib.sha256(leaf).digest() for leaf in world.keeper.leaves)
+        forked = world.keeper.note(tree=other).decode("utf-8")
+        asyncio.run(asyncio.wait_for(follow(world), 60))
+
+
 def test_a_gateway_stops_though_its_keep_is_silent(real: RealGateway) -> None:
     with silent(real):
         time.sleep(1)  # by then it has asked
@@ -122,10 +148,19 @@ def test_a_share_is_for_its_own_custodian(tmp_path: Path) -> None:
         assert b'"not-allowed"' in answer.body
 
 
+async def grown(fold: Fold, view: View) -> None:
+    """Wait for a longer log."""
+    size = view.size
+    while view.size == size:
+        view = await fold.newer(view)
+
+
 def assert_silent(real: RealGateway) -> None:
     """See that the gateway noticed, shows no metadata, and says so to whoever watches it."""
     real.until(lambda: real.metrics()["strongroom_gateway_log_tampered"] == 1)
-    assert real.get("/readyz").status == 503
+    answer = real.get("/readyz")
+    assert answer.status == 503
+    assert b"is not the one that it has to be" in answer.body
     with pytest.raises(LogDoubted):
         real.https(real.ada).get(READ)
     assert real.get("/v1/status").status == 200

@@ -112,6 +112,7 @@ def test_what_could_be_read_in_two_ways_is_refused_and_nothing_after_it_is_read(
     assert statuses(answers) == [400], answers
     assert b"application/problem+json" in answers
     assert b'"code":"bad-request"' in answers
+    assert b"see docs/spec/http.md" in answers  # it is the server that refuses, before any route has seen it
 
 
 def test_there_are_as_many_of_them_as_were_thought_of() -> None:
@@ -157,6 +158,14 @@ def test_a_body_in_chunks_that_never_ends_is_refused(strict: RealGateway) -> Non
 def test_the_rest_of_a_body_that_was_refused_is_no_request(strict: RealGateway) -> None:
     data = b"POST /v1/nowhere HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % (len(NEXT) + 1) + NEXT
     assert statuses(sent(strict, data)) == [404]
+
+
+def test_what_comes_after_a_refusal_gets_no_answer(shared: RealGateway) -> None:
+    with raw(shared) as connection:
+        connection.send(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert connection.answer()[0] == 400
+        connection.send(NEXT)
+        assert connection.read() == b""
 
 
 def test_a_second_request_before_the_answer_to_the_first_gets_none(strict: RealGateway) -> None:

@@ -122,6 +122,24 @@ def test_who_does_not_read_an_answer_is_cut_off() -> None:
     serve(endless, replace(PATIENT, reading_seconds=0.5), client)
 
 
+def test_an_answer_that_has_begun_is_broken_off_and_not_taken_for_whole() -> None:
+    async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def client(listener: Listener, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert (await reader.readuntil(b"begun")).startswith(b"HTTP/1.1 200")
+        writer.write(b"junk\r\n")
+        assert await is_closed((reader, writer))
+        writer.close()
+
+    serve(hasty, PATIENT, client)
+
+
 def test_a_stop_lets_what_is_under_way_end_and_then_ends_all() -> None:
     async def client(listener: Listener, port: int) -> None:
         idle = await asked(port)

@@ -27,7 +27,7 @@ from strongroom.directory.state import Directory
 from strongroom.gateway.keep import Keep
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import NotFound, StrongroomError, Tampered, WrongDeployment
-from strongroom.terms.outer_errors import KeepUnavailable, LogDoubted
+from strongroom.terms.outer_errors import LogDoubted
 from strongroom.tlog.checkpoints import Checkpoint
 from strongroom.tlog.proofs import consistency_proof
 from strongroom.tlog.tree import Tree, leaf_hash
@@ -213,8 +213,8 @@ class Fold:
     def _look(self, replica: _Replica, asking: _FromThread) -> View:
         answer = asking.ask("status")
         self.status = answer.ok
-        replica.follow(answer, asking)
-        return replica.view(self._view)
+        checkpoint = replica.follow(answer, asking)
+        return replica.view(checkpoint, answer.checkpoint or b"", last=self._view)
 
     # --- in the event loop ---------------------------------------------------------------------
 
@@ -236,11 +236,8 @@ class Fold:
 class _Replica(Replica):
     """The copy, from which views are made."""
 
-    def view(self, last: View | None) -> View:
-        """Return what is verified now; what has not changed since the view `last` is the same in it."""
-        checkpoint, note = self.checkpoint, self.note
-        if checkpoint is None or note is None:
-            raise KeepUnavailable("nothing of the log is verified yet")
+    def view(self, checkpoint: Checkpoint, note: bytes, *, last: View | None) -> View:
+        """Return what was verified just now; what has not changed since the view `last` is the same in it."""
         is_same = last is not None and last.size == checkpoint.size
         return View(
             # INVARIANT: the fold changes its own maps; those of a view are another copy of them.

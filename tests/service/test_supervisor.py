@@ -58,7 +58,7 @@ def test_one_that_does_not_stop_is_killed_with_all_that_it_started(tmp_path: Pat
         service.running.terminate()
         assert service.end() == 0
         assert service.told("killed") == ["keep"]
-    assert is_gone(int((tmp_path / "below").read_text()))
+    until(lambda: is_gone(int((tmp_path / "below").read_text())))
 
 
 @pytest.mark.parametrize("end", ["exit 1", f"exit {Unavailable.exit_code}", "exit 0", "kill -9 $$"])
@@ -108,7 +108,7 @@ def test_what_a_process_leaves_when_it_dies_goes_with_it_and_no_zombie_stays(tmp
     script = f"echo run >> runs; [ $(wc -l < runs) -lt 2 ] && {{ {leaves}; }}; " + READY_AND_WAIT.format("keep")
     with supervised(tmp_path, {"name": "keep", "script": script}) as service:
         service.next(process="keep", event="ready")
-        assert is_gone(int((tmp_path / "below").read_text()))
+        until(lambda: is_gone(int((tmp_path / "below").read_text())))
         until(lambda: len(service.children()) == 1)
         assert not Path(f"/proc/{(tmp_path / 'away').read_text().strip()}").exists()
 

@@ -170,6 +170,8 @@ def test_a_defect_is_told_as_one_and_says_nothing_of_what_was_sent(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/late":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ValueError("a secret in a message")
 
     sent: list[Any] = []
@@ -190,6 +192,10 @@ def test_a_defect_is_told_as_one_and_says_nothing_of_what_was_sent(
     assert "secret" not in sent[1]["body"].decode() + caplog.text
     assert "ValueError" in caplog.text
     assert b'strongroom_gateway_requests_total{route="other",status="500"} 1.0' in gateway.metrics.text()
+    sent.clear()
+    with pytest.raises(ValueError, match="a secret"):  # for the server, which breaks the answer off
+        asyncio.run(hull({**scope, "path": "/late"}, receive, send))
+    assert [message.get("status") for message in sent] == [200]
 
 
 # --- the keep, passed on -----------------------------------------------------------------------

@@ -111,7 +111,9 @@ class Scene:
         looker = looker_of(profile, self.real.deployment)
         return HttpsConnection(self.mallory.url, context=self.real.context(), looker=looker)
 
-    def victim(self, name: str, *, clock: Clock = time.time, anew: bool = False) -> Session:
+    def victim(
+        self, name: str, *, clock: Clock = time.time, anew: bool = False, timeout_seconds: float = 20
+    ) -> Session:
         """Return a person who has come this far unharmed: joined, logged in, and with all of the log until now.
 
         `anew`: in a session that nobody else is in, so that it may be ended.
@@ -125,7 +127,7 @@ class Scene:
         if anew:
             self.world.sessions.pop(name, None)
         self.secrets[f"the session key of {name}"] = secret_of(session.key())
-        return resume(profile, self.join(profile, clock=clock), clock=clock)
+        return resume(profile, self.join(profile, clock=clock, timeout_seconds=timeout_seconds), clock=clock)
 
     def fresh_model(self) -> str:
         """Return a model that was enrolled just now, for what cannot be undone."""

@@ -20,6 +20,8 @@ from tests.hostile.scene import Scene
 
 LEASE_SECONDS = 5.5
 """After so long no renewal is fresh that was there before."""
+SILENCE_SECONDS = 30
+"""Nobody waits for the end of it."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def silence() -> Iterator[Attack]:
     is_over = threading.Event()
 
     def attack(asked: Asked, ask: Ask) -> Response:
-        is_over.wait(60)
+        is_over.wait(SILENCE_SECONDS)
         return says({})
 
     yield attack
@@ -83,7 +85,7 @@ def test_a_freeze_that_was_swallowed_is_not_called_one(
 def test_a_freeze_that_nobody_answers_is_not_called_one(
     scene: Scene, mallory: HostileGateway, model: str, silence: Attack
 ) -> None:
-    ada = scene.victim("Ada")
+    ada = scene.victim("Ada", timeout_seconds=2 * SILENCE_SECONDS)
     mallory.attack = only("freeze", silence)
     with scene.nothing_happens(), pytest.raises(NotFrozen, match=r"NOT FROZEN.*not answered in time"):
         freeze(ada, model, "somebody is at it")

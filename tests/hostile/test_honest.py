@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strongroom.client.released import open_through_keep
+from strongroom.client.session import connect, login
+from strongroom.terms.errors import UnknownSigner
 from tests.attacks.versions import MODEL
 from tests.hostile.proxy import Attack, edited, pass_on
 from tests.hostile.scene import Scene
@@ -31,3 +33,16 @@ def test_a_session_is_ended_over_a_gateway_and_that_is_proven_though_it_reads_no
     assert dan.profile.session() is None
     dan.deployment.sync()
     assert session.session not in dan.directory.sessions
+
+
+def test_whoever_s_session_was_ended_by_another_logs_in_again_over_a_gateway(scene: Scene) -> None:
+    dan, ada = scene.victim("Dan", anew=True), scene.victim("Ada", anew=True)
+    key = dan.profile.session()
+    assert key is not None
+    ada.close_session(key.session)
+    with pytest.raises(UnknownSigner):
+        connect(dan.profile).sync()
+    again = login(dan.profile, connect(dan.profile), dan.profile.security_key())
+    again.deployment.sync()
+    assert key.session not in again.directory.sessions
+    again.logout()

@@ -270,7 +270,12 @@ def login(
     """
     if not 0 < hours <= 1:
         raise BadRequest("a session lasts an hour at most")
-    deployment.sync()
+    try:
+        deployment.sync()
+    except UnknownSigner:
+        # The session whose key is here has been ended by somebody else: from now on the device shows who looks.
+        profile.keep_session(None)
+        deployment.sync()
     private = ec.generate_private_key(ec.SECP256R1())
     at = int(clock())
     key = SessionKey(

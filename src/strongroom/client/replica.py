@@ -112,6 +112,21 @@ class Replica:
         """The signed note of that checkpoint, as the keep sent it."""
         return self._note if self._checkpoint is not None else None
 
+    @property
+    def tree(self) -> Tree:
+        """The tree of the entries that are here. It grows as the replica does; another one if files are read again."""
+        return self._tree
+
+    @property
+    def ends(self) -> array[int]:
+        """Where each of them ends in the file `path`, which has the length (4 bytes) before each. It grows likewise."""
+        return self._ends
+
+    @property
+    def path(self) -> Path:
+        """The file of the entries."""
+        return self._path
+
     def leaf(self, index: int) -> bytes:
         """Return a leaf that was verified.
 

@@ -246,9 +246,9 @@ class _Replica(Replica):
             note=note,
             keep_time=self.keep_time,
             verified_at=time.monotonic(),
-            tree=self._tree,
-            ends=self._ends,
-            path=self._path,
+            tree=self.tree,
+            ends=self.ends,
+            path=self.path,
         )
 
 

@@ -24,6 +24,7 @@ from strongroom.gateway.asked import body_of, target_of
 from strongroom.gateway.fold import Fold, View
 from strongroom.gateway.keep import Dial, Keep, socket_dial
 from strongroom.gateway.metrics import Metrics
+from strongroom.gateway.registry import Registry
 from strongroom.gateway.relayed import relay_dial
 from strongroom.gateway.settings import GatewaySettings
 from strongroom.terms.canonical import Json
@@ -40,6 +41,7 @@ class Gateway:
     status: Shared
     """The keep's answer to `status`, not older than the question."""
     metrics: Metrics
+    copies: Registry = field(default_factory=Registry)
     ca_pem: bytes | None = None
     """The CA that clients are to trust, if it is a self-made one."""
     clock: Clock = time.time

@@ -22,7 +22,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from strongroom.client.copies import Copies
 from strongroom.client.gateway_urls import MOST_URLS, AskUrls, VersionUrls
 from strongroom.client.looks import Viewer
 from strongroom.client.version import fetch_deployment_manifest
@@ -43,7 +42,6 @@ from strongroom.terms.outer_errors import ObjectSize
 from strongroom.terms.records import parse_record, record_json
 
 PIECE_BYTES = 1 << 20
-BATCH_ENTRIES, BATCH_BYTES = 1000, 4 << 20
 _MOST_KNOWN = 10_000
 _RANGE = re.compile(r"bytes=(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})?\Z")
 
@@ -83,7 +81,6 @@ class Released:
 
     def __init__(self, gateway: Gateway, store: ObjectStore) -> None:
         self._gateway, self._store = gateway, store
-        self._copies, self._reading = Copies(), asyncio.Lock()
         self._known: dict[str, int] = {}
         self._fetching = asyncio.Lock()
 
@@ -115,18 +112,8 @@ class Released:
 
     async def _has(self, view: View, viewer: Viewer, version: str) -> bool:
         device = viewer.device.device if viewer.device is not None else None
-        async with self._reading:
-            if self._copies.size < view.size:
-                await asyncio.to_thread(self._catch_up, view)
-            found = self._copies.live(
-                view.directory, at=self._gateway.now(), version=version, subject=viewer.subject, device=device
-            )
-        return found is not None
-
-    def _catch_up(self, view: View) -> None:
-        while self._copies.size < view.size:
-            for leaf in view.leaves(self._copies.size, BATCH_ENTRIES, most_bytes=BATCH_BYTES):
-                self._copies.take(leaf)
+        at, copies = self._gateway.now(), self._gateway.copies
+        return await copies.live(view, at=at, version=version, subject=viewer.subject, device=device) is not None
 
 
 def _count_objects(store: ObjectStore, directory: Directory, version: Version) -> int:

@@ -20,14 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from strongroom.acts.act import DEPLOYMENT
-from strongroom.client.copies import Copies, Copy
 from strongroom.client.looks import Viewer
 from strongroom.client.waiting import Waiting, waiting
 from strongroom.directory import find, state
 from strongroom.directory.state import Directory
 from strongroom.gateway.asked import number_in, parse_query
 from strongroom.gateway.etags import etag_of, is_known
-from strongroom.gateway.fold import View
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.paging import MOST_ITEMS, USUAL_ITEMS, page
 from strongroom.terms import canonical, records
@@ -36,7 +34,6 @@ from strongroom.terms.errors import NotFound
 from strongroom.terms.ids import KINDS
 from strongroom.terms.records import record_json
 
-BATCH_ENTRIES, BATCH_BYTES = 1000, 4 << 20
 _ID = rf"(?:{'|'.join(KINDS)})-[0-9a-f]{{32}}"
 
 
@@ -114,7 +111,6 @@ COLLECTIONS: tuple[Collection, ...] = (
 
 def routes(gateway: Gateway) -> list[Route]:
     """Return the routes."""
-    registry = Registry()
 
     async def inbox(request: Request) -> Response:
         parse_query(request)
@@ -137,31 +133,13 @@ def routes(gateway: Gateway) -> list[Route]:
             find.model(view.directory, model)
         if version is not None:
             find.version(view.directory, version)
-        found = await registry.find(view, at=gateway.now(), model=model, version=version)
+        found = await gateway.copies.find(view, at=gateway.now(), model=model, version=version)
         return _paged(request, query, "copies", {f"{one.index:016d}": one for one in found})
 
     found = [Route("/v1/inbox", inbox), Route("/v1/whoami", whoami), Route("/v1/copies", copies)]
     for collection in COLLECTIONS:
         found += _routes_of(gateway, collection)
     return found
-
-
-class Registry:
-    """The registry of copies, brought up to date by whoever asks. Works in a thread, for one at a time."""
-
-    def __init__(self) -> None:
-        self._copies, self._free = Copies(), asyncio.Lock()
-
-    async def find(self, view: View, *, at: int, model: str | None, version: str | None) -> list[Copy]:
-        """Return the copies that `view` knows of, as `Copies.find` does."""
-        async with self._free:
-            return await asyncio.to_thread(self._find, view, at, model, version)
-
-    def _find(self, view: View, at: int, model: str | None, version: str | None) -> list[Copy]:
-        while self._copies.size < view.size:
-            for leaf in view.leaves(self._copies.size, BATCH_ENTRIES, most_bytes=BATCH_BYTES):
-                self._copies.take(leaf)
-        return self._copies.find(view.directory, at=at, model=model, version=version)
 
 
 def _routes_of(gateway: Gateway, collection: Collection) -> list[Route]:

@@ -90,9 +90,3 @@ def stored(folder: Path, url: str) -> Iterator[Stored]:
             folder=plain,
             version=session.directory.versions[made.version],
         )
-
-
-def knows(real: RealGateway, name: str) -> None:
-    """Wait until the gateway knows somebody who came in at the keep's own socket."""
-    connection = real.https(real.world.profiles[name])
-    real.until(lambda: bool(connection.get("/v1/whoami")))

@@ -6,17 +6,22 @@ import asyncio
 import hashlib
 import shutil
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from strongroom.acts.session_close import SessionClose
 from strongroom.acts.table import act_named
+from strongroom.client.connection import Connection
+from strongroom.client.deployment import Deployment
+from strongroom.client.replica import Replica
 from strongroom.client.session import login
-from strongroom.gateway.fold import Fold, View
+from strongroom.gateway.fold import AGAIN_SECONDS, POLL_SECONDS, Fold, View
 from strongroom.gateway.keep import Keep, socket_dial
 from strongroom.terms import canonical
 from strongroom.terms.errors import KeepSealed, UnknownSigner
@@ -97,23 +102,66 @@ def test_a_gateway_without_its_keep_says_nothing_after_a_while_and_comes_back_by
 
 
 def test_who_waits_for_the_log_to_grow_is_told_when_another_one_is_shown(tmp_path: Path) -> None:
-    async def follow(world: World) -> None:
-        keep = Keep(socket_dial(world.socket))
-        fold = Fold(keep, tmp_path / "copy", world.deployment, clock=world.clock)
-        following = asyncio.create_task(fold.run())
+    async def client(world: World, fold: Fold) -> None:
         view = await fold.reach(1)
         assert (await fold.newer(view)).size == view.size
+        other = Tree(hashlib.sha256(leaf).digest() for leaf in world.keeper.leaves)
+        forked = world.keeper.note(tree=other).decode("utf-8")
         world.keeper.lie = lambda request, answer: {**answer, "checkpoint": forked}
         with pytest.raises(LogDoubted):
             await grown(fold, view)
-        await following
-        keep.close()
-        await asyncio.sleep(0)  # for what was closed to go
 
-    with founded(tmp_path) as world:
-        other = Tree(hashlib.sha256(leaf).digest() for leaf in world.keeper.leaves)
-        forked = world.keeper.note(tree=other).decode("utf-8")
-        asyncio.run(asyncio.wait_for(follow(world), 60))
+    follow(tmp_path, client)
+
+
+def test_who_looks_again_sees_what_the_keep_did_before_and_not_what_was_on_its_way(tmp_path: Path) -> None:
+    async def client(world: World, fold: Fold) -> None:
+        asked, held = threading.Event(), threading.Event()
+
+        def wait(request: Any, answer: Any) -> Any:
+            asked.set()
+            assert held.wait(60)
+            return answer
+
+        await fold.reach(1)
+        world.keeper.lie = wait
+        assert await asyncio.to_thread(asked.wait, 60)
+        now = time.monotonic()
+        asyncio.get_running_loop().call_later(0.05, held.set)
+        assert (await fold.again()).asked_at >= now
+
+    follow(tmp_path, client)
+
+
+def test_strangers_do_not_have_the_keep_asked_without_end(tmp_path: Path) -> None:
+    async def client(world: World, fold: Fold) -> None:
+        questions: list[Any] = []
+
+        def count(request: Any, answer: Any) -> Any:
+            questions.append(request["ask"])
+            return answer
+
+        await fold.reach(1)
+        world.keeper.lie = count
+        began = time.monotonic()
+        for _ in range(5):
+            await asyncio.gather(*(fold.again() for _ in range(100)))
+        took = time.monotonic() - began
+        assert set(questions) == {"status"}
+        assert len(questions) <= took / AGAIN_SECONDS + took / POLL_SECONDS + 2
+        asked, began = len(questions), time.monotonic()
+        await asyncio.sleep(2 * POLL_SECONDS)
+        quiet = time.monotonic() - began
+        assert len(questions) - asked <= quiet / POLL_SECONDS + 2
+
+    follow(tmp_path, client)
+
+
+def test_whoever_logs_in_or_is_enrolled_at_the_keep_s_own_socket_reads_at_the_next_moment(real: RealGateway) -> None:
+    socket = Deployment(Connection(real.socket), Replica(real.folder / "socket", real.deployment))
+    for _ in range(5):
+        login(real.ada, socket, real.ada.security_key())
+        assert real.https(real.ada).get(READ)
 
 
 def test_a_gateway_stops_though_its_keep_is_silent(real: RealGateway) -> None:
@@ -146,6 +194,25 @@ def test_a_share_is_for_its_own_custodian(tmp_path: Path) -> None:
         answer = real.https(ada).request("POST", "/v1/share", asked, is_signed=True)
         assert answer.status == 403
         assert b'"not-allowed"' in answer.body
+
+
+def follow(folder: Path, client: Callable[[World, Fold], Awaitable[None]]) -> None:
+    """Run a client, given a deployment in memory and a fold that follows its log."""
+
+    async def run(world: World) -> None:
+        keep = Keep(socket_dial(world.socket))
+        fold = Fold(keep, folder / "copy", world.deployment, clock=world.clock)
+        following = asyncio.create_task(fold.run())
+        try:
+            await asyncio.wait_for(client(world, fold), 60)
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+            keep.close()
+            await asyncio.sleep(0)  # for what was closed to go
+
+    with founded(folder) as world:
+        asyncio.run(run(world))
 
 
 async def grown(fold: Fold, view: View) -> None:

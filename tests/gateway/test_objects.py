@@ -25,7 +25,7 @@ from strongroom.terms.errors import AccessDenied, BadRecord, NotAllowed, NotFoun
 from strongroom.terms.outer_errors import WrongManifest
 from tests.attacks.versions import write_model
 from tests.client_keep.logs import Clock
-from tests.gateway.stored import Stored, knows, stored
+from tests.gateway.stored import Stored, stored
 from tests.gateway.world import RealGateway, real_gateway
 
 MIB = 1 << 20
@@ -116,13 +116,11 @@ def test_a_release_is_its_subject_s_and_its_device_s_alone(tmp_path: Path) -> No
         job = world.workload("job", "writer")
         made = seal_through_keep(job, [write_model(tmp_path / "model")], "acme/atlas", store)
         world.grant(made.version)
-        knows(real, "Dan")
         reads = GatewayStore(real.https(world.profiles["Dan"]), lambda: dan.directory)
         # Released at the keep's own socket: the gateway looks again before it refuses.
         open_through_keep(dan, made.version, reads).close()
         world.session("Eve")
         for name in ("Eve", "job"):
-            knows(real, name)
             with pytest.raises(NotAllowed, match="no live release"):
                 real.https(world.profiles[name]).post(f"/v1/versions/{made.version}/urls", {"first": 0})
         copies = Copies()

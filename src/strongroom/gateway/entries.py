@@ -30,7 +30,7 @@ def routes(gateway: Gateway) -> list[Route]:
             await gateway.look(request)
         view = await gateway.view()
         if start >= view.size:  # another gateway may have told of more
-            view = await gateway.fold.again(view)
+            view = await gateway.fold.again()
         return Response(await asyncio.to_thread(_entries, view, start, count), media_type="application/json")
 
     async def entry(request: Request) -> Response:

@@ -33,6 +33,8 @@ from strongroom.tlog.proofs import consistency_proof
 from strongroom.tlog.tree import Tree, leaf_hash
 
 POLL_SECONDS = 0.5
+AGAIN_SECONDS = 0.1
+"""How long at least between two looks that somebody's question caused: the keep is asked ten times a second more."""
 PATIENCE_SECONDS = 5.0
 """How long a read waits for what was told before."""
 _LENGTH_BYTES = 4
@@ -48,8 +50,8 @@ class View:
     checkpoint: Checkpoint
     note: bytes
     keep_time: int | None
-    verified_at: float
-    """By the monotonic clock."""
+    asked_at: float
+    """By the monotonic clock: what the keep had answered for until then is in it."""
     tree: Tree
     """Has the leaves of this view, and may by now have more."""
     ends: array[int]
@@ -62,8 +64,8 @@ class View:
 
     @property
     def age_seconds(self) -> float:
-        """How long ago it was verified."""
-        return time.monotonic() - self.verified_at
+        """How long ago it was how things are."""
+        return time.monotonic() - self.asked_at
 
     def inclusion(self, index: int) -> list[Json]:
         """Return the proof that an entry is in the log of this view's checkpoint."""
@@ -113,6 +115,7 @@ class Fold:
         self._view: View | None = None
         self._changed, self._wake = asyncio.Event(), asyncio.Event()
         self._told_size = 0
+        self._again_at = 0.0
         self.status: dict[str, Json] = {}
         """What the keep said of itself last."""
         self.trouble: StrongroomError | None = None
@@ -156,12 +159,19 @@ class Fold:
             raise LogDoubted(self.doubt())
         return self._view
 
-    async def again(self, seen: View) -> View:
-        """Look once more at the log, and return another view than `seen`; errors as for `current`."""
-        self._wake.set()
+    async def again(self) -> View:
+        """Look once more at the log, and return a view of how it is now; errors as for `current`.
+
+        However many ask, they have the keep asked once each `AGAIN_SECONDS`.
+        """
+        now = time.monotonic()
+        if self._again_at < now:  # otherwise one is due that will do for this question too
+            self._again_at = max(now, self._again_at + AGAIN_SECONDS)
+            asyncio.get_running_loop().call_later(self._again_at - now, self._wake.set)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self.newer(seen)
+                while (self._view is None or self._view.asked_at < now) and not self.is_tampered():
+                    await self._changed.wait()
         return await self.current()
 
     async def newer(self, seen: View) -> View:
@@ -211,10 +221,11 @@ class Fold:
         return _Replica(self._folder, self._deployment, era=self._era, clock=self._clock, warn=_log.warning)
 
     def _look(self, replica: _Replica, asking: _FromThread) -> View:
+        asked_at = time.monotonic()
         answer = asking.ask("status")
         self.status = answer.ok
         checkpoint = replica.follow(answer, asking)
-        return replica.view(checkpoint, answer.checkpoint or b"", last=self._view)
+        return replica.view(checkpoint, answer.checkpoint or b"", asked_at=asked_at, last=self._view)
 
     # --- in the event loop ---------------------------------------------------------------------
 
@@ -236,7 +247,7 @@ class Fold:
 class _Replica(Replica):
     """The copy, from which views are made."""
 
-    def view(self, checkpoint: Checkpoint, note: bytes, *, last: View | None) -> View:
+    def view(self, checkpoint: Checkpoint, note: bytes, *, asked_at: float, last: View | None) -> View:
         """Return what was verified just now; what has not changed since the view `last` is the same in it."""
         is_same = last is not None and last.size == checkpoint.size
         return View(
@@ -245,7 +256,7 @@ class _Replica(Replica):
             checkpoint=checkpoint,
             note=note,
             keep_time=self.keep_time,
-            verified_at=time.monotonic(),
+            asked_at=asked_at,
             tree=self.tree,
             ends=self.ends,
             path=self.path,

@@ -61,7 +61,7 @@ class Gateway:
         return await self.fold.current()
 
     async def look(self, request: Request) -> Viewer:
-        """Return who signed this very request, body included.
+        """Return who signed this very request, body included. Whom the log does not know yet is looked for once more.
 
         Raises:
             UnknownSigner, NotNow, BadSignature, …: nobody who may. LogDoubted: nobody can say now.
@@ -76,7 +76,13 @@ class Gateway:
             raise BadRequest(f"more than one `{HEADER}`")
         # ORDER: the body is read before it is known who sends it: the signature is about it. At most 1 MiB, for 30 s.
         body = await body_of(request)
-        return verify_look(view.directory, headers[0], target=target_of(request), body=body, at=self.now())
+        target = target_of(request)
+        try:
+            return verify_look(view.directory, headers[0], target=target, body=body, at=self.now())
+        except UnknownSigner:
+            # Enrolled or logged in through another gateway, or at the keep's socket, a moment ago?
+            view = await self.fold.again()
+        return verify_look(view.directory, headers[0], target=target, body=body, at=self.now())
 
 
 class Shared:

@@ -94,7 +94,7 @@ class Released:
         view = await self._gateway.view()
         if not await self._has(view, viewer, name):
             # Released through another gateway, or at the keep's socket, a moment ago?
-            view = await self._gateway.fold.again(view)
+            view = await self._gateway.fold.again()
             find.version(view.directory, name)
             if not await self._has(view, viewer, name):
                 raise NotAllowed(

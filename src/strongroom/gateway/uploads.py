@@ -118,7 +118,7 @@ class _Writers:
             self._check(view.directory, viewer, model)
         except (Denied, NotFound):
             # Allowed through another gateway, or at the keep's socket, a moment ago?
-            view = await self._gateway.fold.again(view)
+            view = await self._gateway.fold.again()
             self._check(view.directory, viewer, model)
         if seal_id in view.directory.seals:
             raise AlreadyDone(f"seal `{seal_id}` is a version already", hint="seal again: each seal has its own names")

@@ -41,8 +41,9 @@ from tests.vectors.statements.writer import mirrored
 
 PROCESSES = 4
 GENEROUS_SECONDS = 240.0
-MAY_REFUSE = {"already-done", "cloned-key"}
-"""They have approved already, or it has happened; or a later touch of the same key came first."""
+MAY_REFUSE = {"already-done", "cloned-key", "not-now"}
+"""They have approved already, or it has happened; a later touch of the same key came first; the minute is over in which
+a statement may come for the first time."""
 
 
 @pytest.mark.timeout(900)

@@ -2,7 +2,8 @@
 
     make bench
     python bench/bench.py --quick
-    python bench/bench.py --only keep    # needs none of the other tools
+    python bench/bench.py --only keep       # needs none of the other tools
+    python bench/bench.py --only gateway    # nor does this
 
 Everything happens in one memory-backed file system, in one run; the keep's log alone lies on a disk, for it is synced.
 Subjects take turns in rounds, after one that does not count; what is printed is medians, and ratios within a round.
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from chart import draw
 from costs import measure_costs
+from gateway_speed import measure_gateway
 from growth import measure_growth
 from keep_speed import measure_keep
 from machine import check_place, check_tools, describe, load, room_bytes
@@ -33,12 +35,14 @@ from table import as_json, as_markdown, check_page, summary, write_page
 from writing import measure_disk, measure_seal
 
 SIZES_MIB = (1, 4, 16, 64, 256, 1024, 2048, 4096)
-PARTS = ("read", "cryptotensors", "tensor", "threads", "seal", "costs", "disk", "growth", "keep")
+PARTS = ("read", "cryptotensors", "tensor", "threads", "seal", "costs", "disk", "growth", "keep", "gateway")
+ALONE = {"keep", "gateway"}
+"""Measured against no other tool."""
 
 
 def main() -> None:
     options = parse_options()
-    others = set(options.only) - {"keep"}
+    others = set(options.only) - ALONE
     if others:
         check_tools()
     if options.page:
@@ -69,7 +73,7 @@ def main() -> None:
 def measure(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     """Yield section after section, with no more in memory than each needs."""
     parts, rounds = {*options.only}, options.rounds
-    if parts - {"disk", "growth", "keep"}:
+    if parts - {"disk", "growth", *ALONE}:
         say("making a model of one file")
         yield from measure_model(scratch / "single", make_single(scratch / "model", options.size), options)
         shutil.rmtree(scratch / "model")
@@ -95,6 +99,10 @@ def measure(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
         say("keep: a deployment with a long log")
         with tempfile.TemporaryDirectory(prefix="strongroom-bench-", dir=options.disk) as place:
             yield from measure_keep(Path(place) / "keep", rounds, quick=options.quick)
+    if "gateway" in parts:
+        say("gateway: a trial, with an S3 server")
+        with tempfile.TemporaryDirectory(prefix="strongroom-bench-", dir=options.disk) as place:
+            yield from measure_gateway(Path(place) / "disk", scratch / "gateway", rounds, quick=options.quick)
 
 
 def measure_model(home: Path, model: Model, options: argparse.Namespace) -> Iterator[Section]:

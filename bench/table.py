@@ -10,10 +10,14 @@ from typing import Any
 from measure import Row, Section
 
 _MARKS = {
-    False: ("<!-- from here on: what bench.py --page wrote -->", "<!-- to here -->"),
-    True: ("<!-- from here on: what bench.py --page wrote of the keep -->", "<!-- to here, of the keep -->"),
+    "": ("<!-- from here on: what bench.py --page wrote -->", "<!-- to here -->"),
+    "The keep": ("<!-- from here on: what bench.py --page wrote of the keep -->", "<!-- to here, of the keep -->"),
+    "The gateway": (
+        "<!-- from here on: what bench.py --page wrote of the gateway -->",
+        "<!-- to here, of the gateway -->",
+    ),
 }
-"""Whether they are of the keep: what was not measured stays as it was."""
+"""By what their titles begin with: what was not measured stays as it was."""
 _HEADING = ("", "median", "spread", "GiB/s", "measured", "target", "")
 
 
@@ -49,13 +53,18 @@ def check_page(page: Path) -> None:
 
 def write_page(page: Path, machine: str, rounds: int, sections: list[Section]) -> None:
     """Put the tables into `page`, between its marks."""
-    for of_keep, (begin, end) in _MARKS.items():
-        if found := [section for section in sections if section.title.startswith("The keep") is of_keep]:
+    for what, (begin, end) in _MARKS.items():
+        if found := [section for section in sections if _about(section) == what]:
             before, _, rest = page.read_text().partition(begin)
             _, _, after = rest.partition(end)
             tables = "\n".join(map(as_markdown, found))
             text = f"{machine}\n{rounds} rounds.\n\n{summary(found)}\n\n{tables}"
             page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+
+
+def _about(section: Section) -> str:
+    before, colon, _ = section.title.partition(":")
+    return before if colon and before in _MARKS else ""
 
 
 def _cells(row: Row) -> tuple[str, ...]:

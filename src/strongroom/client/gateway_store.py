@@ -53,7 +53,8 @@ class GatewayStore:
     """
 
     writes_in_any_order: ClassVar[bool] = True
-    read_size_bytes: ClassVar[int] = 4 << 20
+    # What a request costs a store is shared by more bytes: with a quarter of it, an S3 server works a third longer.
+    read_size_bytes: ClassVar[int] = 16 << 20
     parallel_reads: ClassVar[int] = 8
 
     def __init__(

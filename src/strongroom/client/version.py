@@ -147,11 +147,11 @@ class SealedVersion:
         """
         ranges = sorted((self._checked(item) for item in wanted if len(item.into)), key=lambda one: one[:2])
         full = self._parameters.plaintext_bytes
-        most_jobs = sum(2 + len(item.into) // full for _, _, item in ranges)
+        segments = sum((start + len(item.into) - 1) // full - start // full + 1 for _, start, item in ranges)
         run_jobs(
-            self._plan(ranges),
+            self._plan(ranges, share=-(-segments // self.threads)),
             lambda batch, buffers: self._read_batch(batch, buffers, progress),
-            threads=min(self.threads, most_jobs),
+            threads=min(self.threads, segments),
             stopped=stopped,
         )
 
@@ -228,12 +228,12 @@ class SealedVersion:
             raise BadRequest(f"bytes {item.offset} to {end} of `{item.path}`, which has {file.size_bytes}")
         return self.numbers[item.path], item.offset, item
 
-    def _plan(self, ranges: Iterable[tuple[int, int, Wanted]]) -> Iterator[Batch]:
-        """Join neighbouring segments that hold what is wanted, up to the store's best read.
+    def _plan(self, ranges: Iterable[tuple[int, int, Wanted]], *, share: int) -> Iterator[Batch]:
+        """Join neighbouring segments that hold what is wanted, up to the store's best read, and to a thread's share.
 
         INVARIANT: a plan is made as it is worked off and never whole, for segments may be as many as a file has bytes.
         """
-        most = max(1, self.store.read_size_bytes // self._parameters.segment_bytes)
+        most = max(1, min(share, self.store.read_size_bytes // self._parameters.segment_bytes))
         run: list[tuple[Wanted, ...]] = []
         number = first = 0
         for touched in self._touched(ranges):

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from strongroom.client.joining import connect
 from strongroom.client.place import Place
 from strongroom.client.profile import Profile
-from strongroom.client.session import connect
 from strongroom.statements.envelope import parse_envelope
 from strongroom.statements.statement import parse_statement
 from strongroom.terms.canonical import Json

@@ -29,13 +29,14 @@ from strongroom.client.cards import make_card, make_program_card
 from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment, Done
 from strongroom.client.founding import Draft, Plan, PlannedZone, draft_genesis, found, prepare, sign_genesis
+from strongroom.client.joining import connect
 from strongroom.client.names import Detail, new_detail
 from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, Profile, create_profile
 from strongroom.client.requests import approve, proposal_id, request_access
 from strongroom.client.requests import propose as ask_for
 from strongroom.client.review import review
-from strongroom.client.session import Program, Session, connect, login
+from strongroom.client.session import Program, Session, login
 from strongroom.directory.entries import Entry
 from strongroom.directory.state import Acceptance, Directory
 from strongroom.keep.server import Server

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from strongroom.acts.table import act_named
+from strongroom.client.joining import looker_of
 from strongroom.client.looks import LARGEST_HEADER_BYTES, LOOK, Look, say_look, verify_look
 from strongroom.client.say import enveloped, say, sign_with_key
-from strongroom.client.session import looker_of
 from strongroom.statements.envelope import Envelope
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
@@ -84,7 +84,7 @@ def test_whoever_is_enrolled_may_look(world: World) -> None:
 
 def test_a_profile_signs_by_its_session_while_there_is_one(world: World) -> None:
     session = world.session("Dan")
-    sign = looker_of(session.profile, world.deployment, session.deployment.replica, clock=world.clock)
+    sign = looker_of(session.profile, world.deployment, clock=world.clock)
     viewer = verify_look(world.keeper.directory, sign(TARGET, b""), target=TARGET, at=int(world.clock()))
     assert viewer.session is not None
     session.logout()

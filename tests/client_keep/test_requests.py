@@ -14,6 +14,7 @@ from strongroom.acts.policy_change import PolicyChange
 from strongroom.acts.role_give import RoleGive
 from strongroom.acts.role_take import RoleTake
 from strongroom.client.cards import credential_add, make_credential, make_program_card
+from strongroom.client.joining import connect
 from strongroom.client.names import NOT_PROVEN, Names, new_detail
 from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, create_profile
@@ -35,7 +36,7 @@ from strongroom.client.requests import (
 )
 from strongroom.client.review import review, voices
 from strongroom.client.security_keys.software import SoftwareKey
-from strongroom.client.session import Program, connect, login, resume
+from strongroom.client.session import Program, login, resume
 from strongroom.statements.statement import parse_statement
 from strongroom.statements.words import digest_words
 from strongroom.terms.errors import (

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import strongroom
+from strongroom.client.joining import connect as connect_profile
 from strongroom.client.profile import HOME, SOFTWARE, USB
 from strongroom.client.released import Registered, seal_through_keep
 from strongroom.client.requests import approve, freeze
 from strongroom.client.review import review
 from strongroom.client.room import Room
 from strongroom.client.session import Session, resume
-from strongroom.client.session import connect as connect_profile
 from strongroom.client.stores import STORE
 from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.errors import BadRequest, Denied, NotAllowed, NotFound, StoreUnavailable, UnknownSigner

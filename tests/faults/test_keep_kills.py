@@ -23,11 +23,12 @@ import pytest
 from strongroom.acts.fold import fold, genesis
 from strongroom.acts.model_enrol import ModelEnrol
 from strongroom.client.deployment import Deployment, Done
+from strongroom.client.joining import connect
 from strongroom.client.names import new_detail
 from strongroom.client.profile import Profile, open_profile
 from strongroom.client.released import find_grant, release_keys, seal_through_keep
 from strongroom.client.requests import propose, request_access
-from strongroom.client.session import Session, connect, login
+from strongroom.client.session import Session, login
 from strongroom.journal.sqlite import open_journal
 from strongroom.keep.__main__ import log_key_of
 from strongroom.objects import open_store

@@ -22,11 +22,12 @@ import pytest
 
 from strongroom.acts.model_enrol import ModelEnrol
 from strongroom.client.https import HttpsConnection, client_context
+from strongroom.client.joining import connect, connection_of
 from strongroom.client.names import new_detail
 from strongroom.client.profile import open_profile
 from strongroom.client.replica import Replica
 from strongroom.client.requests import propose
-from strongroom.client.session import connect, connection_of, resume
+from strongroom.client.session import resume
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
 from strongroom.statements.statement import parse_statement
@@ -193,7 +194,7 @@ def log_from_genesis(home: Path, folder: Path) -> tuple[list[bytes], Directory]:
     """Fetch the whole log, verify it as every client does, and return its leaves and what they fold to."""
     profile = open_profile(home)
     replica = Replica(folder, profile.deployment)
-    size = replica.sync(connection_of(profile, replica)).size
+    size = replica.sync(connection_of(profile)).size
     return [replica.leaf(index) for index in range(size)], replica.directory
 
 

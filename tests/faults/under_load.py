@@ -31,6 +31,7 @@ from strongroom.client.deployment import Deployment, Done
 from strongroom.client.gateway_store import GatewayStore
 from strongroom.client.gateway_uploads import GatewayUploads
 from strongroom.client.https import HttpsConnection
+from strongroom.client.joining import connection_of
 from strongroom.client.names import Detail
 from strongroom.client.opened import opened
 from strongroom.client.profile import Profile, open_profile
@@ -38,7 +39,7 @@ from strongroom.client.released import find_grant, register, sealed_through_keep
 from strongroom.client.replica import Replica
 from strongroom.client.requests import request_access
 from strongroom.client.seal import seal_for_deployment
-from strongroom.client.session import Session, connection_of, resume
+from strongroom.client.session import Session, resume
 from strongroom.directory.state import Directory, Version
 from strongroom.sealing.keys import PublicKey
 from strongroom.statements.envelope import Envelope
@@ -97,7 +98,7 @@ class Worker:
 
     def __init__(self, profile: Profile, model: str, told: Told, seed: int) -> None:
         replica = Replica(profile.log, profile.deployment)
-        connection = connection_of(profile, replica)
+        connection = connection_of(profile)
         assert isinstance(connection, HttpsConnection)
         self._session: Session = resume(profile, Persistent(connection, replica, told))
         self._reads = GatewayStore(connection, lambda: self._session.directory)

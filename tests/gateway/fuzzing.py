@@ -49,12 +49,13 @@ from strongroom.acts.act import Signer
 from strongroom.acts.table import act_named
 from strongroom.client.deployment import Deployment
 from strongroom.client.https import HttpsConnection, client_context
+from strongroom.client.joining import looker_of
 from strongroom.client.looks import HEADER, Looker
 from strongroom.client.names import Names
 from strongroom.client.profile import open_profile
 from strongroom.client.replica import Replica
 from strongroom.client.say import enveloped
-from strongroom.client.session import Program, Session, login, looker_of
+from strongroom.client.session import Program, Session, login
 from strongroom.gateway.openapi import openapi_document
 from strongroom.statements.envelope import Envelope
 from strongroom.statements.statement import Statement

@@ -20,9 +20,9 @@ from strongroom.acts.table import ACTS, act_named
 from strongroom.client.connection import Connection
 from strongroom.client.deployment import Deployment
 from strongroom.client.https import HttpsConnection, Response, fetch_ca
+from strongroom.client.joining import connect, looker_of
 from strongroom.client.looks import HEADER
 from strongroom.client.replica import Replica
-from strongroom.client.session import connect, looker_of
 from strongroom.gateway.app import Hull
 from strongroom.gateway.gateway import make_gateway
 from strongroom.gateway.passing import SAID

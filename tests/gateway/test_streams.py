@@ -20,10 +20,11 @@ from strongroom.acts.model_enrol import ModelEnrol
 from strongroom.acts.person_remove import PersonRemove
 from strongroom.acts.session_close import SessionClose
 from strongroom.acts.workload_remove import WorkloadRemove
+from strongroom.client.joining import looker_of
 from strongroom.client.looks import HEADER, Viewer
 from strongroom.client.names import new_detail
 from strongroom.client.requests import propose, request_access
-from strongroom.client.session import Session, looker_of
+from strongroom.client.session import Session
 from strongroom.gateway import streams
 from strongroom.gateway.streams import STREAMS_EACH, STREAMS_TOGETHER, Slots, check_viewer
 from strongroom.terms import canonical

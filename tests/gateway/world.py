@@ -45,12 +45,13 @@ from strongroom.client.founding import (
     unseal_key,
 )
 from strongroom.client.https import HttpsConnection, Response, client_context
+from strongroom.client.joining import join, looker_of
 from strongroom.client.looks import Looker
 from strongroom.client.names import Names
 from strongroom.client.place import Place, parse_place
 from strongroom.client.profile import SOFTWARE, Profile, create_profile
 from strongroom.client.replica import Replica
-from strongroom.client.session import Session, join, login, looker_of
+from strongroom.client.session import Session, login
 from strongroom.terms.errors import StrongroomError
 from strongroom.terms.ids import new_id
 from tests.client_keep.logs import RP_ID, Clock, Keeper, World, acceptance
@@ -177,7 +178,7 @@ class RealGateway:
     def connect(self, profile: Profile) -> Deployment:
         """Return the deployment, as this profile sees it over HTTPS. Its profile stays as it is."""
         replica = Replica(self.folder / "replicas" / profile.who.subject, self.deployment)
-        return Deployment(self._https(looker_of(profile, self.deployment, replica)), replica, Names())
+        return Deployment(self._https(looker_of(profile, self.deployment)), replica, Names())
 
     def session(self, profile: Profile | None = None) -> Session:
         """Return somebody logged in over HTTPS."""

@@ -28,10 +28,11 @@ from strongroom.client.cards import make_program_card
 from strongroom.client.connection import Answer, Connection
 from strongroom.client.deployment import Deployment
 from strongroom.client.https import HttpsConnection, Response
+from strongroom.client.joining import connect, join, looker_of
 from strongroom.client.profile import Profile, create_profile, open_profile
 from strongroom.client.released import Registered, find_grant, release_keys, seal_through_keep
 from strongroom.client.requests import freeze
-from strongroom.client.session import Program, Session, connect, join, looker_of, resume
+from strongroom.client.session import Program, Session, resume
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import DataKey

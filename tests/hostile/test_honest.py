@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from strongroom.client.joining import connect
 from strongroom.client.released import open_through_keep
-from strongroom.client.session import connect, login
+from strongroom.client.session import login
 from strongroom.terms.errors import UnknownSigner
 from tests.attacks.versions import MODEL
 from tests.hostile.proxy import Attack, edited, pass_on

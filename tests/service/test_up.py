@@ -12,9 +12,9 @@ import pytest
 
 from strongroom.client.connection import Connection
 from strongroom.client.founding import found, sign_genesis
+from strongroom.client.joining import connect as connect_to
 from strongroom.client.place import parse_place
 from strongroom.client.profile import open_profile
-from strongroom.client.session import connect as connect_to
 from strongroom.client.session import resume
 from strongroom.terms.errors import BadRequest, NotFound, OutputExists, StrongroomError, Tampered, WrongDeployment
 from tests.cli.command import run_inside

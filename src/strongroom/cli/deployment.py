@@ -204,8 +204,8 @@ def status(socket: Path | None) -> None:
     """Show what the keep at the socket says of itself, and how much of that is verified."""
     from strongroom.client.connection import Connection
     from strongroom.client.founding import unseal_key, unseal_words
-    from strongroom.client.session import connect as connect_to
-    from strongroom.client.session import connection_of
+    from strongroom.client.joining import connect as connect_to
+    from strongroom.client.joining import connection_of
 
     own = None if socket is not None else here.profile()
     connection = connection_of(own) if own is not None else Connection(_given(socket))

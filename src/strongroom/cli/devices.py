@@ -39,7 +39,7 @@ def connect(place: Place) -> None:
     Nothing is trusted on first use: what answers has to have that name, and that certificate. Connect again to go by
     another gateway. A machine that is not enrolled yet begins with `device enrol` or `deployment card`.
     """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
-    from strongroom.client.session import join
+    from strongroom.client.joining import join
 
     own = here.profile()
     directory = join(own, place).directory

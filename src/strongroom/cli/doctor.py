@@ -153,7 +153,7 @@ def profile_findings() -> Iterator[Finding]:
 
 
 def _deployment_findings(own: Profile) -> Iterator[Finding]:
-    from strongroom.client.session import connect
+    from strongroom.client.joining import connect
 
     if own.who.socket is not None:
         folder = Path(own.who.socket).parent

@@ -79,7 +79,8 @@ class Reader:
 
 def reader() -> Reader:
     """Return the log as it is now, or as this copy last saw it where the keep cannot be asked."""
-    from strongroom.client.session import connect, resume_speaker
+    from strongroom.client.joining import connect
+    from strongroom.client.session import resume_speaker
 
     own = profile()
     speaker: Speaker | None = None

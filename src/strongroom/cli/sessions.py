@@ -25,7 +25,7 @@ _HOUR = 3600
 @json_option
 def login(seconds: int) -> None:
     """Open a session, with a touch of your security key and the key of this device."""
-    from strongroom.client.session import connect
+    from strongroom.client.joining import connect
     from strongroom.client.session import login as open_session
 
     own = here.person()
@@ -95,7 +95,7 @@ def fetch() -> None:
     Without it you cannot help to unseal the keep after its next start. It is never shown.
     """
     from strongroom.client.founding import fetch_share
-    from strongroom.client.session import connection_of
+    from strongroom.client.joining import connection_of
 
     own = here.person()
     fetch_share(own, connection_of(own))
@@ -116,7 +116,7 @@ def unseal(share_file: Path | None, yes: str | None) -> None:
     """
     from strongroom.client.founding import fetch_share, unseal_key, unseal_words
     from strongroom.client.founding import unseal as give_share
-    from strongroom.client.session import connection_of
+    from strongroom.client.joining import connection_of
 
     own = here.person()
     connection = connection_of(own)

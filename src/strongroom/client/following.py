@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 from strongroom.client.deployment import Deployment
 from strongroom.client.https import client_context
+from strongroom.client.joining import looker_of
 from strongroom.client.looks import HEADER
 from strongroom.client.profile import Profile
-from strongroom.client.session import looker_of
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.terms.errors import StrongroomError, Unavailable
 from strongroom.terms.outer_errors import KeepUnavailable
@@ -128,7 +128,7 @@ class News:
         """Read the stream to its end."""
         parts = urlsplit(url)
         target = f"/v1/log/stream?start={self._deployment.replica.directory.size}"
-        look = looker_of(self._profile, self._deployment.name, self._deployment.replica)(target, b"")
+        look = looker_of(self._profile, self._deployment.name)(target, b"")
         context = client_context(self._profile.ca)
         stream = HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=_SILENCE_SECONDS, context=context)
         self._stream = stream

@@ -11,9 +11,9 @@ import base64
 from strongroom.acts.fold import deployment_name, genesis
 from strongroom.client.connection import Asking
 from strongroom.client.https import HttpsConnection, client_context, fetch_ca
+from strongroom.client.joining import join
 from strongroom.client.place import Place
 from strongroom.client.profile import Profile
-from strongroom.client.session import join
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import UnknownSigner, WrongDeployment
 from strongroom.terms.outer_errors import BadAnswer

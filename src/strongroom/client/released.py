@@ -20,12 +20,13 @@ from strongroom.acts import release as acts_release
 from strongroom.acts import version_register
 from strongroom.acts.table import act_named
 from strongroom.client.answers import Due, Release, release_info
+from strongroom.client.joining import connect
 from strongroom.client.lease import Lease
 from strongroom.client.mark import Clock, boot_seconds
 from strongroom.client.names import new_detail
 from strongroom.client.opened import OpenVersion, opened
 from strongroom.client.seal import SealedForDeployment, SealOptions, seal_for_deployment
-from strongroom.client.session import Program, Session, Speaker, connect, resume
+from strongroom.client.session import Program, Session, Speaker, resume
 from strongroom.client.version import SealedVersion, fetch_deployment_manifest, open_released
 from strongroom.directory.state import FilePath, Grant, Model, Version
 from strongroom.objects import ObjectStore

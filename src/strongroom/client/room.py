@@ -20,14 +20,15 @@ from typing import TypeVar, Unpack
 
 from strongroom.client import aliases, requests
 from strongroom.client.copies import Copy, copies_of
+from strongroom.client.joining import connect as connect_profile
+from strongroom.client.joining import join
 from strongroom.client.opened import OpenVersion, opened
 from strongroom.client.place import parse_place
 from strongroom.client.profile import SOFTWARE, Profile, open_profile, profile_folder
 from strongroom.client.released import Registered, seal_through_keep
 from strongroom.client.replica import Clock
 from strongroom.client.seal import SealOptions
-from strongroom.client.session import Program, Session, Speaker, join, login, resume
-from strongroom.client.session import connect as connect_profile
+from strongroom.client.session import Program, Session, Speaker, login, resume
 from strongroom.client.stores import Store, open_sealed_version, store_to_write
 from strongroom.client.version import SealedVersion
 from strongroom.client.waiting import able_voices

@@ -21,14 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from strongroom.acts import read, session_close, session_open
 from strongroom.acts.act import HOUR, Act, Signer
 from strongroom.acts.table import act_named
-from strongroom.client.connection import Asking, Connection
 from strongroom.client.deployment import Deployment, Done
-from strongroom.client.https import HttpsConnection, client_context, fetch_ca
-from strongroom.client.looks import Looker, say_look
-from strongroom.client.names import Detail, Names, details_of, parse_detail
-from strongroom.client.place import Place
+from strongroom.client.joining import connect
+from strongroom.client.names import Detail, details_of, parse_detail
 from strongroom.client.profile import Profile, SessionKey, open_profile
-from strongroom.client.replica import Clock, Replica
+from strongroom.client.replica import Clock
 from strongroom.client.say import enveloped, say, sign_with_key, sign_with_security_key
 from strongroom.client.security_keys.port import SecurityKey
 from strongroom.directory.state import Directory
@@ -169,88 +166,6 @@ class Program(Speaker):
         """Read texts from the keep, as a workload; an attester knows what its profile was given."""
         if self.subject.startswith("workload-"):
             super().learn(identifiers, digests)
-
-
-def connect(profile: Profile, *, clock: Clock = time.time, timeout_seconds: float = 30.0) -> Deployment:
-    """Return the profile's deployment, with the verified copy of its log as it was left; nothing is fetched yet."""
-    replica = Replica(profile.log, profile.deployment, clock=clock)
-    connection = connection_of(profile, replica, clock=clock, timeout_seconds=timeout_seconds)
-    return Deployment(connection, replica, Names(profile.names()))
-
-
-def connection_of(
-    profile: Profile, replica: Replica | None = None, *, clock: Clock = time.time, timeout_seconds: float = 30.0
-) -> Asking:
-    """Return what carries questions to the profile's keep: its socket, or a gateway.
-
-    Raises:
-        BadRequest: the profile has not joined a deployment.
-    """
-    if profile.who.url is None:
-        return Connection(Path(profile.where), timeout_seconds)
-    looker = looker_of(profile, profile.deployment, replica, clock=clock)
-    return HttpsConnection(
-        profile.who.url, context=client_context(profile.ca), looker=looker, timeout_seconds=timeout_seconds
-    )
-
-
-def join(profile: Profile, place: Place, *, clock: Clock = time.time, timeout_seconds: float = 30.0) -> Deployment:
-    """Fetch and verify the log of the deployment at `place`, then have the profile belong to it.
-
-    Raises:
-        BadRequest: the profile belongs to another. GatewayImpostor, WrongDeployment: something else answers.
-        UnknownSigner: over a gateway only who is enrolled may read. KeepUnavailable, …: as for `Replica.follow`.
-    """
-    if profile.who.deployment not in {None, place.name}:
-        profile.join(place)  # refuses
-    replica = Replica(profile.log, place.name, clock=clock)
-    connection: Asking
-    ca = None
-    if place.url is None:
-        connection = Connection(Path(str(place.socket)), timeout_seconds)
-    else:
-        ca = None if place.ca is None else fetch_ca(place.url, place.ca, timeout_seconds=timeout_seconds)
-        looker = looker_of(profile, place.name, replica, clock=clock)
-        context = client_context(ca)
-        connection = HttpsConnection(place.url, context=context, looker=looker, timeout_seconds=timeout_seconds)
-    deployment = Deployment(connection, replica, Names(profile.names()))
-    try:
-        deployment.sync()
-    except UnknownSigner as error:
-        raise UnknownSigner(
-            f"the deployment does not know this machine yet: {error.message}",
-            hint="hand over your card, and connect again once it is approved",
-        ) from error
-    profile.join(place, ca)
-    return deployment
-
-
-def looker_of(
-    profile: Profile,
-    deployment: str,
-    replica: Replica | None = None,
-    *,
-    clock: Clock = time.time,
-    random: Random = os.urandom,
-) -> Looker:
-    """Return what signs this profile's reads: the session's key while there is one, otherwise the profile's own."""
-    keys: dict[str, ec.EllipticCurvePrivateKey] = {}
-
-    def sign(target: str, body: bytes) -> str:
-        at, era = int(clock()), 1
-        if replica is not None and replica.checkpoint is not None:
-            era = replica.directory.era
-        session = profile.session()
-        if session is not None and at <= session.until:
-            keyid = session.session
-            key = keys.get(keyid) or keys.setdefault(keyid, session.key())
-        else:
-            keyid = profile.who.device or profile.who.subject
-            key = keys.get(keyid) or keys.setdefault(keyid, profile.key())
-        by = profile.who.subject
-        return say_look(target, body, by=by, keyid=keyid, key=key, deployment=deployment, era=era, at=at, random=random)
-
-    return sign
 
 
 def login(

@@ -16,12 +16,13 @@ from strongroom.acts.deployment_found import FoundingRole
 from strongroom.client.cards import Card, make_card
 from strongroom.client.connection import Connection
 from strongroom.client.founding import Plan, PlannedZone, draft_genesis, found, prepare, sign_genesis
+from strongroom.client.joining import join
 from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, Profile, create_profile, open_profile
 from strongroom.client.security_keys.port import ORIGIN
-from strongroom.client.session import join, login
+from strongroom.client.session import login
 from strongroom.directory.state import Acceptance
-from strongroom.terms.errors import BadRequest, NotFound
+from strongroom.terms.errors import BadRequest, NotFound, OutputExists
 from strongroom.terms.ids import new_id
 
 RP_ID, TEAM, ZONE = "localhost", "self", "here"
@@ -68,7 +69,11 @@ class Trial:
         Raises:
             OutputExists: the profile is somebody's already.
         """
-        own = create_profile(new_id("person", os.urandom), self.profile, security_key=SOFTWARE)
+        try:
+            own = create_profile(new_id("person", os.urandom), self.profile, security_key=SOFTWARE)
+        except OutputExists as error:
+            hint = "give the trial one of its own: `strongroom --home DIR up --trial`, and `--home DIR` with all that follows"
+            raise OutputExists(error.message, hint=hint) from error
         key, connection = own.security_key(), Connection(socket)
         card = make_card(own, key, self.name, rp_id=RP_ID, random=os.urandom)
         keys = prepare(connection)

@@ -124,7 +124,7 @@ def test_the_stream_of_a_gateway_wakes_who_follows(real: RealGateway) -> None:
     """The clock would wake them only after the time that a test may take."""
     ada = resume_speaker(open_profile(real.ada.path))
     size = ada.deployment.sync().size
-    with News(ada.profile, ada.deployment) as news:
+    with News(ada.deployment) as news:
         news.pause(600)  # it begins with a checkpoint
         done(real, "propose", "zone.define", "--name", "attic", "--ceiling", 1, *EGRESS, "--purpose", "more room")
         news.pause(600)

@@ -100,7 +100,7 @@ def _entries(reader: Reader, start: int, *, once: bool) -> Iterator[Found]:
     def tell(error: StrongroomError) -> None:
         note(f"waiting: {error.message}")
 
-    with News(reader.profile, reader.deployment) as news:
+    with News(reader.deployment) as news:
         yield from follow_log(reader.deployment, start, pause=news.pause, tell=tell, once=once)
 
 

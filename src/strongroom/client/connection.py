@@ -101,18 +101,23 @@ class Connection:
         deadline = min(began + self.timeout_seconds, self._deadline)
         reader = FrameReader(LARGEST_ANSWER_BYTES)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connected:
-            connected.settimeout(_left(deadline))
+            connected.settimeout(seconds_left(deadline))
             connected.connect(str(self.socket))
             connected.sendall(request)
             while (body := reader.take()) is None:
-                connected.settimeout(_left(deadline))
+                connected.settimeout(seconds_left(deadline))
                 if not (data := connected.recv(_CHUNK_BYTES)):
                     raise KeepUnavailable(f"the keep at `{self.socket}` closed before its answer was whole")
                 reader.feed(data)
             return body
 
 
-def _left(deadline: float) -> float:
+def seconds_left(deadline: float) -> float:
+    """Return how long it still is until a monotonic time.
+
+    Raises:
+        TimeoutError: it has come.
+    """
     if (left := deadline - time.monotonic()) <= 0:
         raise TimeoutError
     return left

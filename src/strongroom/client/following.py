@@ -10,27 +10,18 @@ worth nothing, and one that shows another log ends the following with `LogTamper
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPSConnection
-from urllib.parse import urlsplit
 
 from strongroom.client.deployment import Deployment
-from strongroom.client.https import client_context
-from strongroom.client.joining import looker_of
-from strongroom.client.looks import HEADER
-from strongroom.client.profile import Profile
+from strongroom.client.https import HttpsConnection, Stream
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.terms.errors import StrongroomError, Unavailable
-from strongroom.terms.outer_errors import KeepUnavailable
 
 LONGEST_PAUSE_SECONDS = 15.0
 POLL_SECONDS = 1.0
-_SILENCE_SECONDS = 20.0
-_LONGEST_LINE_BYTES = 1 << 18
+_STREAM = "/v1/log/stream"
 
 Pause = Callable[[float], None]
 """Waits for so many seconds, or for as long as it takes until there may be something new, if that is shorter."""
@@ -87,26 +78,25 @@ def follow(
 class News:
     """Waits for what is new: at a gateway by its stream, at a keep's socket by the clock. A context manager.
 
-    TRUST: nobody's. An event is a reason to look again, and the lack of one only lets the clock decide.
+    TRUST: nobody's. Whatever is streamed is a reason to look again, and the lack of it only lets the clock decide.
     """
 
-    def __init__(self, profile: Profile, deployment: Deployment) -> None:
-        self._profile, self._deployment = profile, deployment
+    def __init__(self, deployment: Deployment) -> None:
+        self._connection = deployment.connection
         self._came, self._is_over = threading.Event(), threading.Event()
-        self._stream: HTTPSConnection | None = None
+        self._stream: Stream | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> News:
-        if self._profile.who.url is not None:
-            self._thread = threading.Thread(target=self._listen, args=(self._profile.who.url,), daemon=True)
+        if isinstance(self._connection, HttpsConnection):
+            self._thread = threading.Thread(target=self._listen, args=(self._connection,), daemon=True)
             self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._is_over.set()
-        if (stream := self._stream) is not None and stream.sock is not None:
-            with suppress(OSError):
-                stream.sock.shutdown(socket.SHUT_RDWR)  # whoever reads there wakes up
+        if (stream := self._stream) is not None:
+            stream.stop()
         if self._thread is not None:
             self._thread.join(POLL_SECONDS)  # one that still tries to connect ends with the process
 
@@ -115,28 +105,16 @@ class News:
         if self._came.wait(seconds):
             self._came.clear()
 
-    def _listen(self, url: str) -> None:
+    def _listen(self, connection: HttpsConnection) -> None:
         wait = POLL_SECONDS
         while not self._is_over.wait(wait):
             try:
-                self._read(url)
+                with connection.stream(_STREAM) as stream:
+                    self._stream = stream
+                    for _ in stream:
+                        if self._is_over.is_set():
+                            return
+                        self._came.set()
                 wait = POLL_SECONDS
-            except (OSError, HTTPException, StrongroomError):
+            except StrongroomError:
                 wait = min(2 * wait, LONGEST_PAUSE_SECONDS)  # until then, the clock decides
-
-    def _read(self, url: str) -> None:
-        """Read the stream to its end."""
-        parts = urlsplit(url)
-        target = f"/v1/log/stream?start={self._deployment.replica.directory.size}"
-        look = looker_of(self._profile, self._deployment.name)(target, b"")
-        context = client_context(self._profile.ca)
-        stream = HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=_SILENCE_SECONDS, context=context)
-        self._stream = stream
-        with closing(stream):
-            stream.request("GET", target, headers={HEADER: look, "Accept": "text/event-stream"})
-            answer = stream.getresponse()
-            if answer.status != 200:
-                raise KeepUnavailable(f"the gateway at `{url}` streams nothing: status {answer.status}")
-            while (line := answer.readline(_LONGEST_LINE_BYTES)) and not self._is_over.is_set():
-                if line.startswith(b"event:"):
-                    self._came.set()

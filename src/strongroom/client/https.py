@@ -14,17 +14,17 @@ import hashlib
 import math
 import socket
 import ssl
-import threading
 import time
-import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import h11
 
-from strongroom.client.connection import TIMEOUT_SECONDS, Answer, parse_answer, raise_refusal
+from strongroom.client.connection import TIMEOUT_SECONDS, Answer, parse_answer, raise_refusal, seconds_left
 from strongroom.client.looks import HEADER, Looker
+from strongroom.client.pool import Kept, Pool
 from strongroom.statements.envelope import parse_envelope
 from strongroom.statements.statement import parse_statement
 from strongroom.terms import canonical
@@ -33,8 +33,6 @@ from strongroom.terms.errors import BadRequest, NotCanonical
 from strongroom.terms.frames import LARGEST_ANSWER_BYTES
 from strongroom.terms.outer_errors import GatewayImpostor, KeepUnavailable
 
-MOST_KEPT = 8
-IDLE_SECONDS = 60.0
 SILENCE_SECONDS = 30.0
 """A stream that says nothing for so long is broken: a gateway shows its checkpoint every few seconds."""
 _CHUNK_BYTES = 1 << 16
@@ -48,50 +46,6 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-@dataclass(slots=True)
-class _Kept:
-    socket: ssl.SSLSocket
-    protocol: h11.Connection
-    used_at: float
-
-
-class _Pool:
-    """Connections that wait for their next question. They close with the last that could ask over them."""
-
-    def __init__(self) -> None:
-        self._kept: list[_Kept] = []
-        self._lock = threading.Lock()
-        # Not `__del__`: in a cycle that would come after the sockets' own, and at the exit perhaps never.
-        weakref.finalize(self, _close, self._kept)
-
-    def take(self) -> _Kept | None:
-        oldest = time.monotonic() - IDLE_SECONDS
-        with self._lock:
-            while self._kept:
-                kept = self._kept.pop()
-                if kept.used_at >= oldest:
-                    return kept
-                kept.socket.close()
-        return None
-
-    def put_back(self, kept: _Kept) -> None:
-        kept.used_at = time.monotonic()
-        with self._lock:
-            if len(self._kept) < MOST_KEPT and kept.protocol.our_state is kept.protocol.their_state is h11.DONE:
-                self._kept.append(kept)
-                return
-        kept.socket.close()
-
-    def close(self) -> None:
-        with self._lock:
-            _close(self._kept)
-
-
-def _close(kept: list[_Kept]) -> None:
-    while kept:
-        kept.pop().socket.close()
 
 
 class HttpsConnection:
@@ -108,7 +62,7 @@ class HttpsConnection:
         looker: Looker | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         deadline: float = math.inf,
-        pool: _Pool | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.url, self.context, self.timeout_seconds = url, context, timeout_seconds
         self._looker, self._deadline = looker, deadline
@@ -117,7 +71,7 @@ class HttpsConnection:
             raise BadRequest(f"`{url[:200]}` is no gateway", hint="write it as `https://host:port`")
         self._host, self._port = parts.hostname, parts.port or 443
         self._netloc = parts.netloc.rpartition("@")[2]
-        self._pool = _Pool() if pool is None else pool
+        self._pool = Pool() if pool is None else pool
 
     @property
     def where(self) -> str:
@@ -186,25 +140,25 @@ class HttpsConnection:
             raise KeepUnavailable(f"what answers at `{self.url}` is no gateway: status {response.status}")
         return value
 
-    def stream(self, target: str, headers: Mapping[str, str] | None = None) -> Iterator[bytes]:
-        """Yield what the gateway sends at `target` as it comes, for a signed look, until it ends.
+    def stream(self, target: str, headers: Mapping[str, str] | None = None) -> Stream:
+        """Ask, with a signed look, for what the gateway sends at `target` as it comes; it is for the caller to close.
 
         Raises:
-            StrongroomError: what it refuses with. KeepUnavailable: it fell silent, or broke off.
+            GatewayImpostor, KeepUnavailable: as for `request`. Reading it raises what the gateway refuses with too, and
+                `KeepUnavailable` when it falls silent or breaks off.
         """
-        deadline = time.monotonic() + self.timeout_seconds
         request = h11.Request(method="GET", target=target, headers=self._headers(target, b"", True, headers or {}))
-        try:
-            with self._connect(deadline) as connected:
-                protocol = h11.Connection(h11.CLIENT, _LARGEST_HEADER_BYTES)
-                connected.sendall((protocol.send(request) or b"") + (protocol.send(h11.EndOfMessage()) or b""))
-                yield from self._streamed(connected, protocol)
-        except ssl.SSLCertVerificationError as error:
-            raise GatewayImpostor(f"whatever answers at `{self.url}` is not it: {error.verify_message}") from error
-        except (OSError, h11.RemoteProtocolError) as error:
-            raise KeepUnavailable(f"the stream from `{self.url}` broke off: {error}") from error
+        protocol = h11.Connection(h11.CLIENT, _LARGEST_HEADER_BYTES)
+        with self._errors():
+            connected = self._connect(time.monotonic() + self.timeout_seconds)
+            return Stream(connected, self._streamed(connected, protocol, request))
 
-    def _streamed(self, connected: ssl.SSLSocket, protocol: h11.Connection) -> Iterator[bytes]:
+    def _streamed(self, connected: ssl.SSLSocket, protocol: h11.Connection, request: h11.Request) -> Iterator[bytes]:
+        with self._errors():
+            connected.sendall((protocol.send(request) or b"") + (protocol.send(h11.EndOfMessage()) or b""))
+            yield from self._pieces(connected, protocol)
+
+    def _pieces(self, connected: ssl.SSLSocket, protocol: h11.Connection) -> Iterator[bytes]:
         status, refused = 0, bytearray()
         while True:
             match protocol.next_event():
@@ -244,8 +198,14 @@ class HttpsConnection:
         """
         deadline = min(time.monotonic() + self.timeout_seconds, self._deadline)
         sent = self._headers(target, body, is_signed, headers or {})
-        try:
+        with self._errors():
             return self._exchange(method, target, sent, body, deadline)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn every error of TLS, of the network and of HTTP into one of ours."""
+        try:
+            yield
         except ssl.SSLCertVerificationError as error:
             raise GatewayImpostor(f"whatever answers at `{self.url}` is not it: {error.verify_message}") from error
         except TimeoutError as error:
@@ -277,7 +237,7 @@ class HttpsConnection:
             except BaseException:
                 kept.socket.close()
                 raise
-        kept = _Kept(self._connect(deadline), h11.Connection(h11.CLIENT, _LARGEST_HEADER_BYTES), 0)
+        kept = Kept(self._connect(deadline), h11.Connection(h11.CLIENT, _LARGEST_HEADER_BYTES), 0)
         try:
             return self._converse(kept, request, body, deadline)
         except _Closed as error:
@@ -288,7 +248,7 @@ class HttpsConnection:
             raise
 
     def _connect(self, deadline: float) -> ssl.SSLSocket:
-        plain = socket.create_connection((self._host, self._port), timeout=_left(deadline))
+        plain = socket.create_connection((self._host, self._port), timeout=seconds_left(deadline))
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self.context.wrap_socket(plain, server_hostname=self._host)
@@ -296,12 +256,12 @@ class HttpsConnection:
             plain.close()
             raise
 
-    def _converse(self, kept: _Kept, request: h11.Request, body: bytes, deadline: float) -> Response:
+    def _converse(self, kept: Kept, request: h11.Request, body: bytes, deadline: float) -> Response:
         protocol, connected = kept.protocol, kept.socket
         data = protocol.send(request) or b""
         data += (protocol.send(h11.Data(data=body)) or b"") if body else b""
         data += protocol.send(h11.EndOfMessage()) or b""
-        connected.settimeout(_left(deadline))
+        connected.settimeout(seconds_left(deadline))
         try:
             connected.sendall(data)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
@@ -311,7 +271,7 @@ class HttpsConnection:
         while True:
             match protocol.next_event():
                 case h11.NEED_DATA:
-                    connected.settimeout(_left(deadline))
+                    connected.settimeout(seconds_left(deadline))
                     try:
                         chunk = connected.recv(_CHUNK_BYTES)
                     except ConnectionResetError as error:
@@ -339,14 +299,33 @@ class HttpsConnection:
         self._pool.close()
 
 
+class Stream:
+    """What a gateway sends, piece by piece, as it comes. One thread reads and closes it; any may stop it."""
+
+    def __init__(self, connected: ssl.SSLSocket, pieces: Iterator[bytes]) -> None:
+        self._connected, self._pieces = connected, pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def stop(self) -> None:
+        """Have whoever reads wake up and find it broken off."""
+        with suppress(OSError):
+            self._connected.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._connected.close()
+
+
 class _Closed(Exception):
     """The other side had closed the connection before it answered anything."""
-
-
-def _left(deadline: float) -> float:
-    if (left := deadline - time.monotonic()) <= 0:
-        raise TimeoutError
-    return left
 
 
 def client_context(ca: bytes | None) -> ssl.SSLContext:

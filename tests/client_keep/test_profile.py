@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from strongroom.client.names import new_detail
 from strongroom.client.place import Place
 from strongroom.client.profile import SOFTWARE, SessionKey, create_profile, open_profile, profile_folder
 from strongroom.client.security_keys.usb import UsbKey
@@ -44,20 +43,18 @@ def test_everything_in_it_is_for_its_owner_alone(tmp_path: Path) -> None:
         made.custodian()
         made.security_key()
         made.keep_share(b"wrapped")
-        made.keep_names([new_detail("acme/atlas", os.urandom)])
         made.keep_session(SessionKey(session=new_id("session", os.urandom), until=1, private=bytes(31) + b"\1"))
     finally:
         os.umask(old)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "home").iterdir()}
-    assert len(modes) == 7
+    assert len(modes) == 6
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("name", ["", "profile.json", "key.pem", "session.json", "names.json"])
+@pytest.mark.parametrize("name", ["", "profile.json", "key.pem", "session.json"])
 def test_what_others_could_read_is_refused(tmp_path: Path, name: str) -> None:
     made = create_profile(PERSON, tmp_path / "home")
-    made.keep_names([])
     made.keep_session(SessionKey(session=new_id("session", os.urandom), until=1, private=bytes(31) + b"\1"))
     (tmp_path / "home" / name).chmod(0o750 if not name else 0o640)
 
@@ -65,7 +62,6 @@ def test_what_others_could_read_is_refused(tmp_path: Path, name: str) -> None:
         opened = open_profile(tmp_path / "home")
         opened.key()
         opened.session()
-        opened.names()
 
     with pytest.raises(UnsafePlace):
         use()

@@ -18,7 +18,6 @@ from strongroom.client.connection import TIMEOUT_SECONDS, Asking, Connection
 from strongroom.client.deployment import Deployment
 from strongroom.client.https import HttpsConnection, client_context, fetch_ca
 from strongroom.client.looks import Looker, say_look
-from strongroom.client.names import Names
 from strongroom.client.place import Place
 from strongroom.client.profile import Profile
 from strongroom.client.replica import Clock, Replica
@@ -30,7 +29,7 @@ def connect(profile: Profile, *, clock: Clock = time.time, timeout_seconds: floa
     """Return the profile's deployment, with the verified copy of its log as it was left; nothing is fetched yet."""
     replica = Replica(profile.log, profile.deployment, clock=clock)
     connection = connection_of(profile, clock=clock, timeout_seconds=timeout_seconds)
-    return Deployment(connection, replica, Names(profile.names()))
+    return Deployment(connection, replica)
 
 
 def connection_of(profile: Profile, *, clock: Clock = time.time, timeout_seconds: float = TIMEOUT_SECONDS) -> Asking:
@@ -68,7 +67,7 @@ def join(
         looker = looker_of(profile, place.name, clock=clock)
         context = client_context(ca)
         connection = HttpsConnection(place.url, context=context, looker=looker, timeout_seconds=timeout_seconds)
-    deployment = Deployment(connection, replica, Names(profile.names()))
+    deployment = Deployment(connection, replica)
     try:
         deployment.sync()
     except UnknownSigner as error:

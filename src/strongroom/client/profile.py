@@ -6,7 +6,6 @@
     security-key.json   the software security key, where there is no real one
     custodian.key       the identity that shares of the root key travel to
     session.json        the session and its key, until it ends
-    names.json          texts that were given to a workload, which cannot read them from the keep
     log/                the verified copy of the log
 
 Keys are made here and never leave; none is ever printed, logged or overwritten.
@@ -15,7 +14,7 @@ Keys are made here and never leave; none is ever printed, logged or overwritten.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +28,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from strongroom.client.identity import create_identity, read_identity
-from strongroom.client.names import Detail
 from strongroom.client.place import Place
 from strongroom.client.private_folder import PrivateFolder
 from strongroom.client.security_keys.port import SecurityKey
@@ -52,8 +50,12 @@ from strongroom.terms.records import (
 HOME, DEFAULT_HOME = "STRONGROOM_HOME", "~/.strongroom"
 USB, SOFTWARE = "usb", "software"
 _PROFILE, _KEY, _SOFTWARE_KEY, _CUSTODIAN = "profile.json", "key.pem", "security-key.json", "custodian.key"
-_SESSION, _NAMES, _LOG, _SHARE, _CA = "session.json", "names.json", "log", "share", "ca.pem"
+_SESSION, _LOG, _SHARE, _CA = "session.json", "log", "share", "ca.pem"
 _FORMAT = "strongroom/profile/1"
+NO_PROFILE = (
+    "who is new begins with `strongroom deployment card --deployment 'https://…'`, one more machine of somebody's with"
+    " `strongroom device enrol 'https://…'`; to try it alone: `strongroom up --trial`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +91,6 @@ class SessionKey:
     def key(self) -> ec.EllipticCurvePrivateKey:
         """Return the key."""
         return ec.derive_private_key(int.from_bytes(self.private), ec.SECP256R1())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KeptNames:
-    details: tuple[Detail, ...]
 
 
 class Profile:
@@ -237,16 +234,6 @@ class Profile:
         else:
             self._folder.replace(_SESSION, canonical.encode(record_json(session)))
 
-    def names(self) -> tuple[Detail, ...]:
-        """Return the texts that were given to this profile."""
-        data = self._folder.read(_NAMES)
-        return () if data is None else parse_record(_KeptNames, canonical.parse(data)).details
-
-    def keep_names(self, details: Iterable[Detail]) -> None:
-        """Remember more texts: for a workload, which cannot read them from the keep."""
-        kept = {detail.digest: detail for detail in (*self.names(), *details)}
-        self._folder.replace(_NAMES, canonical.encode(record_json(_KeptNames(details=tuple(kept.values())))))
-
     def share(self) -> bytes | None:
         """Return the custodian's share, still wrapped to the custodian's identity."""
         return self._folder.read(_SHARE)
@@ -292,5 +279,5 @@ def open_profile(folder: Path | None = None) -> Profile:
         NotFound: there is none. UnsafePlace: others can read it. NotCanonical, BadRecord: it is none.
     """
     place = PrivateFolder(profile_folder(folder))
-    data = place.need(_PROFILE, "profile", "make one with `strongroom deployment card`")
+    data = place.need(_PROFILE, "profile", NO_PROFILE)
     return Profile(place, parse_record(Who, canonical.parse(data)))

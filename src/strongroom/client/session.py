@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from strongroom.acts.table import act_named
 from strongroom.client.deployment import Deployment, Done
 from strongroom.client.joining import connect
 from strongroom.client.names import Detail, details_of, parse_detail
-from strongroom.client.profile import Profile, SessionKey, open_profile
+from strongroom.client.profile import SOFTWARE, Profile, SessionKey, open_profile
 from strongroom.client.replica import Clock
 from strongroom.client.say import enveloped, say, sign_with_key, sign_with_security_key
 from strongroom.client.security_keys.port import SecurityKey
@@ -163,7 +163,7 @@ class Program(Speaker):
         return enveloped(statement, sign_with_key(statement, self.subject, self.profile.key()))
 
     def learn(self, identifiers: Iterable[str] = (), digests: Iterable[str] = ()) -> None:
-        """Read texts from the keep, as a workload; an attester knows what its profile was given."""
+        """Read texts from the keep, as a workload; to an attester the keep tells none."""
         if self.subject.startswith("workload-"):
             super().learn(identifiers, digests)
 
@@ -233,17 +233,37 @@ def resume(
     return Session(key, profile=profile, deployment=deployment, clock=clock, random=random)
 
 
-def resume_speaker(profile: str | os.PathLike[str] | Profile) -> Speaker:
+def resume_speaker(
+    profile: str | os.PathLike[str] | Profile,
+    deployment: Deployment | None = None,
+    *,
+    clock: Clock = time.time,
+    tell: Callable[[Session], object] = lambda session: None,
+) -> Speaker:
     """Return who a profile, or the one in a folder, speaks for: the person who is logged in, or the program.
 
+    In a trial, whoever has a software key is logged in by this if need be, which `tell` is told. `deployment` is what
+    `connect` gives for the profile.
+
     Raises:
-        NotFound, UnsafePlace, …: there is no profile to use. UnknownSigner: nobody is logged in.
+        NotFound, UnsafePlace, …: there is no profile to use.
+        UnknownSigner: nobody is logged in, and it takes a touch: `strongroom login`.
     """
     if not isinstance(profile, Profile):
         profile = open_profile(Path(profile))
-    if profile.who.subject.startswith("person-"):
-        return resume(profile, connect(profile))
-    return Program(profile=profile, deployment=connect(profile))
+    if deployment is None:
+        deployment = connect(profile, clock=clock)
+    if not profile.who.subject.startswith("person-"):
+        return Program(profile=profile, deployment=deployment, clock=clock)
+    try:
+        return resume(profile, deployment, clock=clock)
+    except UnknownSigner:
+        # INVARIANT: where a key is real, a session takes a touch, and a touch takes somebody who was asked.
+        if profile.who.security_key != SOFTWARE or not deployment.sync().trial:
+            raise
+        session = login(profile, deployment, profile.security_key(), clock=clock)
+        tell(session)
+        return session
 
 
 def device_signature(profile: Profile, statement: Statement) -> Signature:

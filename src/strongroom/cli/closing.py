@@ -33,9 +33,9 @@ def freeze(target: str, reason: str) -> None:
     """
     from strongroom.cli.things import find_thing
     from strongroom.client.requests import freeze as freeze_now
-    from strongroom.client.session import Session, resume_speaker
+    from strongroom.client.session import Session
 
-    speaker = resume_speaker(here.profile())
+    speaker = here.resumed()
     if not isinstance(speaker, Session):
         raise BadRequest("this takes a person", hint="choose a person's profile with `--home`")
     try:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from strongroom.cli.output import note
+from strongroom.cli.output import moment, note
 from strongroom.terms.errors import BadRequest, KeepSealed, NotAllowed, NotFound, StrongroomError, UnknownSigner
 from strongroom.terms.outer_errors import KeepUnavailable
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from strongroom.directory.state import Directory
 
 PERSON = "person-"
+_STATUS_SECONDS = 5.0
+"""How long to wait for a keep that hangs, where an older copy of the log is at hand."""
 
 
 def home() -> Path | None:
@@ -39,11 +41,11 @@ def profile() -> Profile:
     Raises:
         NotFound: there is none, and none is begun. UnsafePlace, …: see `open_profile`.
     """
-    from strongroom.client.profile import open_profile, profile_folder
+    from strongroom.client.profile import NO_PROFILE, open_profile, profile_folder
 
     folder = profile_folder(home())
     if not folder.exists():
-        raise NotFound(f"no profile in `{folder}`", hint="make one with `strongroom deployment card`")
+        raise NotFound(f"no profile in `{folder}`", hint=NO_PROFILE)
     return open_profile(folder)
 
 
@@ -80,22 +82,18 @@ class Reader:
 def reader() -> Reader:
     """Return the log as it is now, or as this copy last saw it where the keep cannot be asked."""
     from strongroom.client.joining import connect
-    from strongroom.client.session import resume_speaker
 
     own = profile()
+    deployment = connect(own)
     speaker: Speaker | None = None
     try:
-        speaker = resume_speaker(own)
-        deployment = speaker.deployment
-    except UnknownSigner:
-        deployment = connect(own)
-    try:
-        deployment.sync()
+        _follow(own, deployment)
+        with suppress(UnknownSigner):
+            speaker = _resumed(own, deployment)
     except (KeepSealed, KeepUnavailable) as error:
         if deployment.replica.checkpoint is None:
             raise
         note(f"this is an older copy of the log: {error.message}")
-        speaker = None
     if speaker is not None and not _is_live(speaker):
         speaker = None
     _remember(own, deployment)
@@ -117,16 +115,47 @@ def session() -> Session:
 
 
 def speaker() -> Speaker:
-    """Return the person who is logged in, or the program, its log up to date."""
-    from strongroom.client.session import resume_speaker
+    """Return the person who is logged in, or the program, its log up to date.
 
-    found = resume_speaker(profile())
-    found.deployment.sync()
+    Raises:
+        UnknownSigner: nobody is logged in, or nobody here is enrolled yet.
+    """
+    from strongroom.client.joining import connect
+
+    own = profile()
+    deployment = connect(own)
+    found = _resumed(own, deployment)
+    _follow(own, deployment)
     if not _is_live(found):
-        found.profile.keep_session(None)
-        raise UnknownSigner("your session was ended")
-    _remember(found.profile, found.deployment)
+        own.keep_session(None)
+        try:
+            found = _resumed(own, deployment)
+        except UnknownSigner as error:
+            raise UnknownSigner("your session was ended") from error
+    _remember(own, deployment)
     return found
+
+
+def resumed() -> Speaker:
+    """Return the same as `speaker`, as this copy of the log has it: nothing is asked before what cannot wait."""
+    from strongroom.client.joining import connect
+
+    own = profile()
+    return _resumed(own, connect(own))
+
+
+@contextmanager
+def enrolled(deployment: Deployment) -> Iterator[None]:
+    """Say what to do where somebody is refused who is not enrolled yet: nothing of the log was ever shown here."""
+    try:
+        yield
+    except UnknownSigner as error:
+        if deployment.replica.checkpoint is not None:
+            raise
+        raise UnknownSigner(
+            f"the deployment does not know this machine yet: {error.message}",
+            hint="hand over your card; once it is approved: `strongroom login`, which a program does not need",
+        ) from error
 
 
 def person() -> Profile:
@@ -186,10 +215,44 @@ def _remember(own: Profile, deployment: Deployment) -> None:
     click.get_current_context().call_on_close(remember)
 
 
+def _resumed(own: Profile, deployment: Deployment) -> Speaker:
+    """Return who speaks for the profile; in a trial, a software key logs in by itself, as in Python."""
+    from strongroom.client.session import resume_speaker
+
+    def tell(session: Session) -> None:
+        note(f"logged in until {moment(session.until)} UTC: this is a trial, and its software key takes no touch")
+
+    with enrolled(deployment):
+        return resume_speaker(own, deployment, tell=tell)
+
+
+def _follow(own: Profile, deployment: Deployment) -> None:
+    """Bring the copy of the log up to date; where there is one, without waiting long for a keep that hangs."""
+
+    def look() -> None:
+        if deployment.replica.checkpoint is None:
+            deployment.sync()
+        else:
+            answer = deployment.connection.within(_STATUS_SECONDS).ask("status")
+            deployment.replica.follow(answer, deployment.connection)
+
+    with enrolled(deployment):
+        try:
+            look()
+        except UnknownSigner:
+            if own.session() is None:
+                raise
+            # The session whose key is here has been ended by somebody else: from now on the device shows who looks.
+            own.keep_session(None)
+            look()
+
+
 def _is_live(found: Speaker) -> bool:
     """Tell whether the log has the session still; a program needs none."""
+    from strongroom.client.session import Session
+
     kept = found.profile.session()
-    return kept is None or kept.session in found.directory.sessions
+    return not isinstance(found, Session) or (kept is not None and kept.session in found.directory.sessions)
 
 
 def _ask_pin() -> str | None:

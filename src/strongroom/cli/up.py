@@ -25,11 +25,14 @@ there is no deployment here yet, and the keep waits for one at {socket}
   everybody   strongroom deployment sign genesis.draft -o ….sig
   one         strongroom deployment found genesis.draft *.sig --socket {socket}
 then the gateway starts by itself. In full: docs/runbook/founding.md. For one person alone: `strongroom up --trial`"""
+_SEALED = """\
+the keep is sealed: it does nothing until {needed} custodians have unsealed it, each with `strongroom unseal`
+there they compare these words first: {words}"""
 
 _NEXT = """\
 a trial, ready after {seconds:.1f} s: one person, a software key, labels up to 2; it never becomes a real deployment
 
-  connect   {connect}
+  connect   strongroom connect '{connect}'
   profile   {profile}
   store     {store}
 
@@ -103,7 +106,12 @@ def _run_service(settings: Settings, home: Path, name: str | None) -> int:
     def ready(place: Place | None) -> None:
         show({"connect": None if place is None else str(place)}, [f"strongroom connect '{place}'"] if place else [])
 
-    return Service(settings=settings, events=Events(time.time), found=tell, on_ready=ready).run()
+    def sealed(words: str, needed: int | None) -> None:
+        for line in _SEALED.format(words=words, needed="enough" if needed is None else needed).splitlines():
+            note(line)
+
+    service = Service(settings=settings, events=Events(time.time), found=tell, on_ready=ready, on_sealed=sealed)
+    return service.run()
 
 
 def _run_trial(settings: Settings, home: Path, name: str | None) -> int:

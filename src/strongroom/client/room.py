@@ -20,15 +20,14 @@ from typing import TypeVar, Unpack
 
 from strongroom.client import aliases, requests
 from strongroom.client.copies import Copy, copies_of
-from strongroom.client.joining import connect as connect_profile
 from strongroom.client.joining import join
 from strongroom.client.opened import OpenVersion, opened
 from strongroom.client.place import parse_place
-from strongroom.client.profile import SOFTWARE, Profile, open_profile, profile_folder
+from strongroom.client.profile import Profile, open_profile, profile_folder
 from strongroom.client.released import Registered, seal_through_keep
 from strongroom.client.replica import Clock
 from strongroom.client.seal import SealOptions
-from strongroom.client.session import Program, Session, Speaker, login, resume
+from strongroom.client.session import Session, Speaker, resume_speaker
 from strongroom.client.stores import Store, open_sealed_version, store_to_write
 from strongroom.client.version import SealedVersion
 from strongroom.client.waiting import able_voices
@@ -214,16 +213,7 @@ class Room:
         Raises:
             UnknownSigner: nobody is logged in, and it takes a touch: `strongroom login`.
         """
-        deployment = connect_profile(self.profile, clock=self._clock)
-        if not self.profile.who.subject.startswith("person-"):
-            return Program(profile=self.profile, deployment=deployment, clock=self._clock)
-        try:
-            return resume(self.profile, deployment, clock=self._clock)
-        except UnknownSigner:
-            # INVARIANT: where a key is real, a session takes a touch, and a touch takes somebody who was asked.
-            if self.profile.who.security_key != SOFTWARE or not deployment.sync().trial:
-                raise
-            return login(self.profile, deployment, self.profile.security_key(), clock=self._clock)
+        return resume_speaker(self.profile, clock=self._clock)
 
     # --- how -----------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Trial:
         try:
             own = create_profile(new_id("person", os.urandom), self.profile, security_key=SOFTWARE)
         except OutputExists as error:
-            hint = "give the trial one of its own: `strongroom --home DIR up --trial`, and `--home DIR` with all that follows"
+            hint = "give the trial one of its own, here and with all that follows: `strongroom --home DIR up --trial`"
             raise OutputExists(error.message, hint=hint) from error
         key, connection = own.security_key(), Connection(socket)
         card = make_card(own, key, self.name, rp_id=RP_ID, random=os.urandom)

@@ -58,6 +58,7 @@ def measure_gateway(disk: Path, memory: Path, rounds: int, *, quick: bool) -> It
         sizes = {256: 1} if quick else {256: 1, 1024: 16}
         yield measure_opening(place, sizes, rounds)
         yield measure_releases(place, sessions, version, rounds, releases=320 if quick else 960)
+        yield measure_copy(place, rounds)
 
 
 # --- signed reads ------------------------------------------------------------------------------
@@ -254,6 +255,21 @@ def start_fleet(place: Place, folder: Path, version: str, nodes: int) -> tuple[f
                 tell(process)
             taken = [seconds for process in running for seconds in json.loads(lines(process).readline())]
     return clock.seconds, taken
+
+
+def measure_copy(place: Place, rounds: int) -> Section:
+    """Measure what a client pays at its start for its copy of a log that has grown."""
+    connect(place.program).sync()
+    taken = []
+    for _ in range(rounds):
+        with timed() as clock:
+            size = connect(place.program).directory.size
+        taken.append(1e6 * clock.seconds / size)
+    return Section(
+        title="The gateway: a client's copy of the log",
+        note=f"Read, hashed and folded at each start, for each thousand of its {size} entries.",
+        rows=(Row(what="a start, for each thousand entries", ratios=tuple(taken), unit=" ms"),),
+    )
 
 
 # --- opening from S3 ---------------------------------------------------------------------------

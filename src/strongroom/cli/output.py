@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from strongroom.client.shown import one_line
 from strongroom.terms.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -135,8 +136,3 @@ def bar(what: str) -> Iterator[Bar]:
         yield shown
     finally:
         shown.close()
-
-
-def one_line(text: str) -> str:
-    """Return `text` with controls escaped: names from a store must not move the cursor of who reads them."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -12,7 +12,8 @@ import click
 
 from strongroom.cli import here, log
 from strongroom.cli.options import json_option
-from strongroom.cli.output import moment, note, one_line
+from strongroom.cli.output import moment, note
+from strongroom.client.shown import one_line
 from strongroom.terms.errors import StrongroomError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
@@ -20,7 +19,8 @@ from queue import Full, Queue
 from strongroom.client.gateway_urls import Parted, PartUrls
 from strongroom.client.ranges import Later, Ranges, UrlOf, persist, raise_refusal, reason
 from strongroom.client.transfer import Transfers
-from strongroom.terms.errors import BadRequest, StoreUnavailable, StrongroomError
+from strongroom.objects.in_order import InOrderWriter
+from strongroom.terms.errors import StoreUnavailable
 from strongroom.terms.outer_errors import BadAnswer, VersionExists
 
 HELD_BYTES = 16 << 20
@@ -95,64 +95,7 @@ class Puts:
         return etag, answer
 
 
-class GatewayWriter(ABC):
-    """An object on its way: in order, from one thread at a time."""
-
-    def __init__(self, what: str, size_bytes: int) -> None:
-        self._what, self._size_bytes = what, size_bytes
-        self._written, self._is_ended = 0, False
-
-    def write_at(self, offset: int, data: memoryview) -> None:
-        self._check_open()
-        if offset != self._written or offset + len(data) > self._size_bytes:
-            raise BadRequest(
-                f"bytes {offset} to {offset + len(data)} of {self._what}, "
-                f"which is to have {self._size_bytes} in order and got {self._written}"
-            )
-        with self._aborting():
-            self._take(data)
-        self._written += len(data)
-
-    def finish(self) -> None:
-        self._check_open()
-        with self._aborting():
-            if self._written != self._size_bytes:
-                raise BadRequest(f"{self._what} is to have {self._size_bytes} bytes and got {self._written}")
-            self._end()
-        self._is_ended = True
-
-    def abort(self) -> None:
-        if not self._is_ended:
-            self._is_ended = True
-            with contextlib.suppress(StrongroomError, OSError, HTTPException, Later):
-                self._drop()
-
-    @contextlib.contextmanager
-    def _aborting(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.abort()
-            raise
-
-    def _check_open(self) -> None:
-        if self._is_ended:
-            raise BadRequest(f"{self._what} is no longer being written")
-
-    @abstractmethod
-    def _take(self, data: memoryview) -> None:
-        """Take the next bytes, which the caller then uses again."""
-
-    @abstractmethod
-    def _end(self) -> None:
-        """Make the object durable and visible."""
-
-    @abstractmethod
-    def _drop(self) -> None:
-        """Leave nothing, as far as the store still answers."""
-
-
-class Whole(GatewayWriter):
+class Whole(InOrderWriter):
     """A small object: held, then sent."""
 
     def __init__(self, puts: Puts, what: str, url_of: UrlOf, size_bytes: int) -> None:
@@ -169,7 +112,7 @@ class Whole(GatewayWriter):
         self._held = bytearray()
 
 
-class Parts(GatewayWriter):
+class Parts(InOrderWriter):
     """A large object in S3: one part is filled while the one before is sent."""
 
     def __init__(self, puts: Puts, ask: AskPartsOf, what: str, size_bytes: int, parted: Parted) -> None:
@@ -213,7 +156,8 @@ class Parts(GatewayWriter):
     def _drop(self) -> None:
         self._sender.shutdown(cancel_futures=True)
         abort = self._ask(self._upload, 1).abort
-        self._puts.send(self._what, abort, b"", method="DELETE")
+        with contextlib.suppress(OSError, HTTPException, Later):
+            self._puts.send(self._what, abort, b"", method="DELETE")
 
     def _send_held(self) -> None:
         self._settle()
@@ -245,7 +189,7 @@ class Parts(GatewayWriter):
         return self._ask(self._upload, 1).finish
 
 
-class Stream(GatewayWriter):
+class Stream(InOrderWriter):
     """A large object for a local store: one request, fed as the bytes come."""
 
     def __init__(self, puts: Puts, what: str, url: str, size_bytes: int) -> None:
@@ -263,9 +207,10 @@ class Stream(GatewayWriter):
         self._sender.shutdown()
 
     def _drop(self) -> None:
-        with contextlib.suppress(StoreUnavailable):
+        try:
             self._feed(None)
-        self._sender.shutdown()
+        finally:
+            self._sender.shutdown()
 
     def _body(self) -> Iterator[bytes]:
         left = self._size_bytes

@@ -20,6 +20,7 @@ from strongroom.acts.voice import holds
 from strongroom.client.deployment import Deployment
 from strongroom.client.names import NOT_PROVEN
 from strongroom.client.session import Speaker
+from strongroom.client.shown import one_line
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Proposal
 from strongroom.statements.statement import Statement, parse_statement
@@ -123,10 +124,10 @@ def _shown(deployment: Deployment, name: str, value: Json) -> str:
         return "none" if value == [] else str(value)
     if name.rpartition(".")[2].partition("[")[0] in _TEXTS:
         text = deployment.names.text_of(value)
-        return f"`{_one_line(text)}`" if text is not None else f"{value} ({NOT_PROVEN})"
+        return f"`{one_line(text)}`" if text is not None else f"{value} ({NOT_PROVEN})"
     if len(value) > LONGEST_VALUE:
         return f"{len(value)} characters with the digest {sha256(value.encode('utf-8'))}"
-    return deployment.called(value) if _is_identifier(value) else _one_line(value)
+    return deployment.called(value) if _is_identifier(value) else one_line(value)
 
 
 def _policy_changes(directory: Directory, change: Json) -> Iterator[str]:
@@ -136,7 +137,7 @@ def _policy_changes(directory: Directory, change: Json) -> Iterator[str]:
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name, "").splitlines(), after.get(name, "").splitlines()
         for line in difflib.unified_diff(old, new, f"{name} now", f"{name} then", n=1, lineterm=""):
-            yield _one_line(line)
+            yield one_line(line)
 
 
 def _mentioned(directory: Directory, proposal: Proposal, body: Propose) -> Iterator[str]:
@@ -162,7 +163,3 @@ def _is_identifier(value: str) -> bool:
         return bool(kind_of(value))
     except StrongroomError:
         return False
-
-
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

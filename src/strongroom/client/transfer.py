@@ -10,7 +10,6 @@ A URL is itself a right for a quarter of an hour: no message, and so no log, eve
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 import ssl
@@ -19,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 
+from strongroom.objects.hosts import is_loopback
 from strongroom.terms.errors import StoreUnavailable
 from strongroom.terms.outer_errors import BadAnswer
 
@@ -153,18 +153,11 @@ def parse_url(url: str, gateway: Gateway | None = None) -> Place:
         if match := _URL.match(url):
             host = match["ip6"] or match["host"]
             port = int(match["port"] or (443 if match["scheme"] == "https" else 80))
-            if match["scheme"] == "http" and not _is_loopback(host):
+            if match["scheme"] == "http" and not is_loopback(host):
                 raise BadAnswer("the gateway names a store on another machine and without TLS")
             if 0 < port < 1 << 16:
                 return Place(scheme=match["scheme"], host=host, port=port, target=match["target"])
     raise BadAnswer("the gateway names a store by what is no URL, or one with more than a host, a path and a query")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _key(place: Place) -> tuple[str, str, int, bool]:

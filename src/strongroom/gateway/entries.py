@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from strongroom.client.replica import MOST_ENTRIES
 from strongroom.gateway.asked import number_in, parse_number, parse_query
 from strongroom.gateway.fold import View
 from strongroom.gateway.gateway import Gateway
@@ -16,7 +17,6 @@ from strongroom.gateway.problems import json_answer
 from strongroom.terms import canonical
 from strongroom.terms.canonical import Json
 
-MOST_ENTRIES = 1000
 MOST_BYTES = 1 << 20
 
 

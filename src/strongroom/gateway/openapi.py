@@ -20,9 +20,9 @@ from strongroom.acts.table import ACTS
 from strongroom.client.copies import STATES, Copy
 from strongroom.client.gateway_urls import AskParts, AskUploads, AskUrls, PartUrls, UploadUrls, VersionUrls
 from strongroom.client.looks import HEADER, LARGEST_HEADER_BYTES, LOOK
+from strongroom.client.replica import MOST_ENTRIES
 from strongroom.directory.entries import Entry
 from strongroom.gateway.asked import parse_query
-from strongroom.gateway.entries import MOST_ENTRIES
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.operations import (
     JSON_TYPE,

@@ -18,9 +18,9 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from strongroom.gateway.local_urls import URL_SECONDS
 from strongroom.objects.s3 import S3Access, S3ObjectStore, access
 
-URL_SECONDS = 900
 # What is larger goes in parts, so that one that breaks off is sent again alone.
 _ONE_PUT_BYTES = 16 << 20
 _FRESH = {"If-None-Match": "*"}

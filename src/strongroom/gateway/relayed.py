@@ -10,9 +10,9 @@ import asyncio
 import ssl
 from urllib.parse import urlsplit
 
+from strongroom.gateway.ciphers import CIPHERS
 from strongroom.gateway.keep import Dial
 from strongroom.gateway.settings import Relay
-from strongroom.gateway.tls import CIPHERS
 from strongroom.terms.errors import BadKey, BadRequest
 
 SCHEME = "tls://"

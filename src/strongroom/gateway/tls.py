@@ -33,14 +33,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from strongroom.client.private_folder import PrivateFolder
+from strongroom.gateway.ciphers import CIPHERS
 from strongroom.gateway.settings import GatewaySettings
 from strongroom.terms.errors import BadKey, BadRequest
 from strongroom.terms.outer_errors import BadName
 
 CA_DAYS, CERTIFICATE_DAYS, RENEWED_DAYS = 3652, 90, 30
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: forward secrecy and AEAD. All of TLS 1.3 are so."""
 _CA_KEY, _CA, _KEY, _CERTIFICATE = "ca.key", "ca.pem", "server.key", "server.pem"
 _SLACK = timedelta(minutes=5)
 """Clocks differ: a certificate is valid from a little before it was made."""

@@ -12,7 +12,6 @@ bucket a lifecycle rule `AbortIncompleteMultipartUpload`, of seven days or so.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,8 +26,10 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from strongroom.objects.hosts import is_loopback
+from strongroom.objects.in_order import InOrderWriter
 from strongroom.objects.port import ObjectInfo, check_name, check_offset, check_prefix, is_name
-from strongroom.terms.errors import AccessDenied, BadRequest, NoSpace, NotFound, StoreUnavailable, StrongroomError
+from strongroom.terms.errors import AccessDenied, NoSpace, NotFound, StoreUnavailable, StrongroomError
 from strongroom.terms.outer_errors import BadStoreUrl, ObjectSize, VersionExists
 
 if TYPE_CHECKING:  # these exist only for type checkers
@@ -183,64 +184,37 @@ class S3ObjectStore:
         return f"object `{name}` in {self.url}"
 
 
-class S3Writer:
-    """An object that is being uploaded, part by part. Takes rising offsets without gaps, from one thread."""
+class S3Writer(InOrderWriter):
+    """An object that is being uploaded, part by part."""
 
     def __init__(self, *, client: S3Store, name: str, what: str, size_bytes: int) -> None:
-        self._client, self._name, self._what, self._size_bytes = client, name, what, size_bytes
-        self._written = 0
-        self._is_ended = False
+        super().__init__(what, size_bytes)
+        self._client, self._name = client, name
         with _errors(what):
             self._upload = obstore.open_writer(
                 client, name, buffer_size=part_bytes(size_bytes), max_concurrency=_PARTS_UNDER_WAY
             )
 
-    def write_at(self, offset: int, data: memoryview) -> None:
-        self._check_open()
-        if offset != self._written or offset + len(data) > self._size_bytes:
-            raise BadRequest(
-                f"bytes {offset} to {offset + len(data)} of {self._what}, "
-                f"which is to have {self._size_bytes} in order and got {self._written}"
-            )
+    def _take(self, data: memoryview) -> None:
         # ORDER: a failed upload ends here. Closed after a failure, the client would write to an empty name.
-        with self._aborting(), _errors(self._what):
+        with _errors(self._what):
             for start in range(0, len(data), _PART_BYTES):
                 # A copy: the client keeps what it is given until it is sent; the caller reuses `data` at once.
                 self._upload.write(bytes(data[start : start + _PART_BYTES]))
-        self._written += len(data)
 
-    def finish(self) -> None:
-        self._check_open()
-        with self._aborting():
-            if self._written != self._size_bytes:
-                raise BadRequest(f"{self._what} is to have {self._size_bytes} bytes and got {self._written}")
-            self._is_ended = True
-            with _errors(self._what):
-                self._upload.close()
-                stored = obstore.head(self._client, self._name)["size"]
-            if stored != self._size_bytes:
-                raise ObjectSize(f"{self._what} was sent with {self._size_bytes} bytes and is stored with {stored}")
+    def _end(self) -> None:
+        self._is_ended = True  # ORDER: what fails to close is not to be dropped as well
+        with _errors(self._what):
+            self._upload.close()
+            stored = obstore.head(self._client, self._name)["size"]
+        if stored != self._size_bytes:
+            raise ObjectSize(f"{self._what} was sent with {self._size_bytes} bytes and is stored with {stored}")
 
-    def abort(self) -> None:
-        if self._is_ended:
-            return
-        self._is_ended = True
+    def _drop(self) -> None:
         # An exception out of its `with` is how the client is told to remove the upload, not to complete it.
         error = InterruptedError()
-        with contextlib.suppress(BaseError, OSError, ValueError):
+        with _errors(self._what):
             self._upload.__exit__(type(error), error, None)
-
-    @contextlib.contextmanager
-    def _aborting(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.abort()
-            raise
-
-    def _check_open(self) -> None:
-        if self._is_ended:
-            raise BadRequest(f"{self._what} is no longer being written")
 
 
 def part_bytes(size_bytes: int) -> int:
@@ -345,16 +319,9 @@ def _endpoint(environment: Mapping[str, str]) -> str:
         raise BadStoreUrl("the endpoint is not an `https://` URL", hint=hint) from error
     if not host or has_more:
         raise BadStoreUrl("the endpoint is more than a scheme, a host, a port and a path", hint=hint)
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise BadStoreUrl(f"the endpoint `{host}` is on another machine and without TLS", hint=hint)
     return endpoint
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @contextlib.contextmanager

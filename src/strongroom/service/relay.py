@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iter
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
+from strongroom.gateway.ciphers import CIPHERS
 from strongroom.service.events import Events
 from strongroom.service.settings import RelaySettings
 from strongroom.service.supervisor import notify
@@ -30,7 +31,6 @@ HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 MOST_HANDSHAKES = 64
 _CHUNK_BYTES = 1 << 16
-_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _NAME = "relay"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -162,7 +162,7 @@ def server_context(settings: RelaySettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(CIPHERS)
     try:
         context.load_cert_chain(settings.certificate, settings.key, password=str)  # none: nobody is asked for one
         context.load_verify_locations(settings.client_ca)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from strongroom.acts.table import ACTS
-from strongroom.client.ocsf import CLASSES, KINDS, Event, Events
+from strongroom.client.ocsf import Event, Events
+from strongroom.client.ocsf_table import CLASSES, KINDS
 from strongroom.client.requests import freeze
 from strongroom.directory.entries import Entry
 from strongroom.statements.envelope import Envelope, Signature

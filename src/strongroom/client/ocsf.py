@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 from strongroom import __version__
 from strongroom.acts.act import DEPLOYMENT
+from strongroom.client.ocsf_table import CLASSES, CRITICAL, OTHER, SEVERITIES, Row, row_of
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
 from strongroom.statements.statement import Statement, parse_statement
@@ -36,113 +37,12 @@ from strongroom.terms.errors import Tampered
 from strongroom.terms.outer_errors import codes
 
 VERSION = "1.3.0"
-CLASSES = {
-    0: "Base Event",
-    2004: "Detection Finding",
-    3001: "Account Change",
-    3002: "Authentication",
-    3004: "Entity Management",
-    3005: "User Access Management",
-    6002: "Application Lifecycle",
-    6003: "API Activity",
-    6005: "Datastore Activity",
-}
-INFORMATIONAL, LOW, MEDIUM, HIGH, CRITICAL = range(1, 6)
-_SEVERITIES = {INFORMATIONAL: "Informational", LOW: "Low", MEDIUM: "Medium", HIGH: "High", CRITICAL: "Critical"}
-_OTHER = 99
 _PRODUCT = {"name": "Strongroom", "vendor_name": "Strongroom", "version": __version__}
 _TAMPERED = frozenset(kind.code for kind in codes() if issubclass(kind, Tampered))
 
 Called = Callable[[str], str | None]
 """The proven name of an identifier, if there is one."""
 Event = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    """What kinds of entries become: a class, an activity by number and name, a severity; `subject` as `_SUBJECTS`."""
-
-    class_uid: int
-    activity: tuple[int, str]
-    severity: int = INFORMATIONAL
-    subject: str = ""
-
-
-def _account(number: int, name: str, subject: str, severity: int = LOW) -> _Row:
-    return _Row(class_uid=3001, activity=(number, name), severity=severity, subject=subject)
-
-
-def _entity(number: int, name: str, subject: str, severity: int = LOW) -> _Row:
-    return _Row(class_uid=3004, activity=(number, name), severity=severity, subject=subject)
-
-
-def _access(number: int, name: str, subject: str, severity: int) -> _Row:
-    return _Row(class_uid=3005, activity=(number, name), severity=severity, subject=subject)
-
-
-def _call(number: int, name: str) -> _Row:
-    return _Row(class_uid=6003, activity=(number, name))
-
-
-def _store(number: int, name: str, severity: int) -> _Row:
-    return _Row(class_uid=6005, activity=(number, name), severity=severity, subject="version")
-
-
-def _finding(severity: int) -> _Row:
-    return _Row(class_uid=2004, activity=(1, "Create"), severity=severity)
-
-
-def _life(number: int, name: str, severity: int = INFORMATIONAL) -> _Row:
-    return _Row(class_uid=6002, activity=(number, name), severity=severity)
-
-
-KINDS = {
-    "deployment.founded": _life(1, "Install", MEDIUM),
-    "keep.unsealed": _life(3, "Start", LOW),
-    "snapshot.taken": _life(_OTHER, "Snapshot"),
-    "session.opened": _Row(class_uid=3002, activity=(1, "Logon"), subject="session"),
-    "session.closed": _Row(class_uid=3002, activity=(2, "Logoff"), subject="session"),
-    "proposed": _call(1, "Create"),
-    "approved": _call(3, "Update"),
-    "rejected": _call(3, "Update"),
-    "withdrawn": _call(4, "Delete"),
-    "fact.attested": _call(1, "Create"),
-    "key.released": _store(10, "Decrypt", MEDIUM),
-    "version.registered": _store(9, "Encrypt", INFORMATIONAL),
-    "person.enrolled": _account(1, "Create", "person", MEDIUM),
-    "person.removed": _account(6, "Delete", "person"),
-    "credential.added": _account(10, "MFA Factor Enable", "person", MEDIUM),
-    "credential.removed": _account(11, "MFA Factor Disable", "credential"),
-    "credential.reported": _account(11, "MFA Factor Disable", "credential", HIGH),
-    "workload.enrolled": _account(1, "Create", "workload"),
-    "workload.removed": _account(6, "Delete", "workload"),
-    "attester.enrolled": _account(1, "Create", "attester"),
-    "attester.revoked": _account(5, "Disable", "attester", HIGH),
-    "device.enrolled": _entity(6, "Enroll", "device"),
-    "device.removed": _entity(7, "Unenroll", "device"),
-    "zone.defined": _entity(3, "Update", "zone", MEDIUM),
-    "model.enrolled": _entity(1, "Create", "model"),
-    "label.raised": _entity(3, "Update", "target"),
-    "label.lowered": _entity(3, "Update", "target", MEDIUM),
-    "alias.set": _entity(3, "Update", "alias"),
-    "policy.changed": _entity(3, "Update", "", HIGH),
-    "acceptance.changed": _entity(3, "Update", "", HIGH),
-    "clock.confirmed": _entity(3, "Update", "", MEDIUM),
-    "role.given": _access(1, "Assign Privileges", "subject", MEDIUM),
-    "role.taken": _access(2, "Revoke Privileges", "subject", LOW),
-    "grant.given": _access(1, "Assign Privileges", "subject", MEDIUM),
-    "grant.revoked": _access(2, "Revoke Privileges", "grant", MEDIUM),
-    "frozen": _entity(12, "Suspend", "target", HIGH),
-    "thawed": _entity(13, "Resume", "target", MEDIUM),
-    "refused": _finding(MEDIUM),
-    "refusals.counted": _finding(HIGH),
-    "clock.doubted": _finding(HIGH),
-}
-"""By kind of entry. Freezing and thawing whoever has an account is an account's change: see `_row`."""
-
-_FROZEN_ACCOUNT = {"frozen": _account(5, "Disable", "target", HIGH), "thawed": _account(2, "Enable", "target", MEDIUM)}
-_ACCOUNTS = ("person", "workload", "attester")
-_UNKNOWN = _Row(class_uid=0, activity=(_OTHER, "Other"))
 
 
 class Log(Protocol):
@@ -177,7 +77,7 @@ class Events:
         """Return the event that an entry is, and take note of it as `remember` does."""
         said = _Said.of(entry) if entry.statement is not None else None
         cause, body = self._cause(entry, said)
-        row = _row(entry.kind, body)
+        row = row_of(entry.kind, body)
         number, activity = row.activity
         severity = self._severity(row, entry)
         event: Event = {
@@ -195,7 +95,7 @@ class Events:
                 "uid": f"{self._log.deployment}/{index}",
                 "version": VERSION,
             },
-            "severity": _SEVERITIES[severity],
+            "severity": SEVERITIES[severity],
             "severity_id": severity,
             "status_id": 1,
             "time": entry.at * 1000,
@@ -252,7 +152,7 @@ class Events:
 
     # --- objects of the schema -----------------------------------------------------------------
 
-    def _fill(self, event: Event, row: _Row, entry: Entry, cause: _Said | None, body: dict[str, Any]) -> None:
+    def _fill(self, event: Event, row: Row, entry: Entry, cause: _Said | None, body: dict[str, Any]) -> None:
         """Add what the class of the event asks for."""
         data = entry.data if isinstance(entry.data, dict) else {}
         subject = str(body.get(row.subject, "")) or self._log.deployment
@@ -265,7 +165,7 @@ class Events:
                 event["user"] = self._user(self._owner(subject) if entry.kind == "session.closed" else _by(cause))
                 event["session"] = {"uid": subject}
                 event["service"] = {"name": "Strongroom", "uid": self._log.deployment}
-                event |= {"auth_protocol": "WebAuthn", "auth_protocol_id": _OTHER, "is_mfa": True}
+                event |= {"auth_protocol": "WebAuthn", "auth_protocol_id": OTHER, "is_mfa": True}
             case 3004:
                 event["entity"] = self._entity(subject, entry.kind)
             case 3005:
@@ -281,7 +181,7 @@ class Events:
                 event["databucket"] = {
                     "name": self._named(subject),
                     "type": "sealed version",
-                    "type_id": _OTHER,
+                    "type_id": OTHER,
                     "uid": subject,
                 }
                 event |= {"src_endpoint": self._endpoint(cause), "type": "Databucket", "type_id": 2}
@@ -317,7 +217,7 @@ class Events:
     def _user(self, identifier: str) -> Event:
         is_service = identifier.startswith(("workload-", "attester-"))
         user: Event = {"name": self._named(identifier), "type_id": 1, "uid": identifier}
-        return user | ({"type": "Service", "type_id": _OTHER} if is_service else {})
+        return user | ({"type": "Service", "type_id": OTHER} if is_service else {})
 
     def _entity(self, identifier: str, kind: str) -> Event:
         what = identifier.partition("-")[0] if "-" in identifier else kind.partition(".")[0]
@@ -339,7 +239,7 @@ class Events:
         device = cause.signer("device") or self._sessions.get(session or "", ("", None))[1]
         return {"uid": device or cause.signers[0]}
 
-    def _severity(self, row: _Row, entry: Entry) -> int:
+    def _severity(self, row: Row, entry: Entry) -> int:
         data = entry.data if isinstance(entry.data, dict) else {}
         is_tampered = entry.kind == "refused" and data.get("code") in _TAMPERED
         return CRITICAL if is_tampered else row.severity
@@ -368,12 +268,6 @@ class _Said:
     def signer(self, kind: str) -> str | None:
         """Return the key of that kind that signed it."""
         return next((one for one in self.signers if one.startswith(f"{kind}-")), None)
-
-
-def _row(kind: str, body: dict[str, Any]) -> _Row:
-    if kind in _FROZEN_ACCOUNT and str(body.get("target")).startswith(_ACCOUNTS):
-        return _FROZEN_ACCOUNT[kind]
-    return KINDS.get(kind, _UNKNOWN)
 
 
 def _by(cause: _Said | None) -> str:

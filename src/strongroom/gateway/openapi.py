@@ -8,18 +8,12 @@ act's body, so that the document says what is signed; so has a leaf of the log.
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from strongroom.acts.act import Act
-from strongroom.acts.propose import Propose
-from strongroom.acts.table import ACTS
 from strongroom.client.copies import STATES, Copy
 from strongroom.client.gateway_urls import AskParts, AskUploads, AskUrls, PartUrls, UploadUrls, VersionUrls
-from strongroom.client.looks import HEADER, LARGEST_HEADER_BYTES, LOOK
 from strongroom.client.replica import MOST_ENTRIES
 from strongroom.directory.entries import Entry
 from strongroom.gateway.asked import parse_query
@@ -37,28 +31,28 @@ from strongroom.gateway.operations import (
     parameter,
 )
 from strongroom.gateway.passing import SAID
-from strongroom.gateway.schemas import PREFIX, Schema, Schemas, base64, record, whole
+from strongroom.gateway.schemas import PREFIX, Schemas, base64, record, whole
+from strongroom.gateway.shapes import (
+    CHECKPOINT,
+    LARGEST_LEAF_BYTES,
+    LEAF,
+    PROOF,
+    SINCE,
+    envelope,
+    look_scheme,
+    outcome,
+    problem,
+    statement,
+    status,
+    told,
+)
 from strongroom.gateway.streams import BEAT_SECONDS, MEDIA_TYPE
 from strongroom.gateway.views import COLLECTIONS, Collection, Waits, Whoami
-from strongroom.statements.envelope import LARGEST_PAYLOAD_BYTES, MOST_SIGNATURES, PAYLOAD_TYPE, Signature
 from strongroom.statements.statement import Statement
 from strongroom.terms import canonical
-from strongroom.terms.errors import families
-from strongroom.terms.outer_errors import codes
-from strongroom.terms.records import DeploymentName, ModelId, Natural, PersonId, VersionId
+from strongroom.terms.records import ModelId, PersonId, VersionId
 
 PEM_TYPE, BYTES_TYPE = "application/x-pem-file", "application/octet-stream"
-LARGEST_LEAF_BYTES = 65_535
-FLAG: Part = {"type": "boolean"}
-CHECKPOINT, PROOF, LEAF, STATEMENT_ENVELOPE = (
-    {"$ref": PREFIX + name} for name in ("Checkpoint", "Proof", "Leaf", "Envelope")
-)
-SINCE: Part = {
-    "name": "since",
-    "in": "query",
-    "description": "of how many entries a log you have verified: the answer proves that it continues that one",
-    "schema": whole(),
-}
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -82,10 +76,10 @@ def openapi_document() -> Part:
         "Proof": {"type": "array", "items": base64(32), "maxItems": 64, "description": "Hashes, as in RFC 6962."},
         "Leaf": base64(most=LARGEST_LEAF_BYTES)
         | {"contentMediaType": JSON_TYPE, "contentSchema": schemas.of(Entry), "description": "An entry of the log."},
-        "Envelope": _envelope(schemas, schemas.of(Statement)),
-        "Problem": _problem(),
+        "Envelope": envelope(schemas, schemas.of(Statement)),
+        "Problem": problem(),
     }
-    problem = {PROBLEM_TYPE: {"schema": {"$ref": PREFIX + "Problem"}}}
+    refusal = {PROBLEM_TYPE: {"schema": {"$ref": PREFIX + "Problem"}}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -97,8 +91,8 @@ def openapi_document() -> Part:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
-            "responses": {"Refused": {"description": "refused", "content": problem}},
-            "securitySchemes": {"look": _look_scheme(schemas)},
+            "responses": {"Refused": {"description": "refused", "content": refusal}},
+            "securitySchemes": {"look": look_scheme(schemas)},
         },
     }
 
@@ -108,7 +102,7 @@ def openapi_document() -> Part:
 
 def _open_paths(schemas: Schemas) -> Part:
     """What is asked without a signature, or is signed by the keep itself."""
-    person, status = schemas.field(PersonId), _status(schemas)
+    person = schemas.field(PersonId)
     unseal = record({"person": person, "share": base64(most=4096)})
     return {
         "/healthz": {"get": operation("healthz", "The process is up", json_content(record({"up": {"const": True}})))},
@@ -125,12 +119,14 @@ def _open_paths(schemas: Schemas) -> Part:
                 "ca", "The self-made CA of this gateway, to be held against its digest", {PEM_TYPE: {"schema": TEXT}}
             )
         },
-        "/v1/status": {"get": operation("status", "How the keep is", json_content(_told(status)), parameters=[SINCE])},
+        "/v1/status": {
+            "get": operation("status", "How the keep is", json_content(told(status(schemas))), parameters=[SINCE])
+        },
         "/v1/unseal": {
             "post": operation(
                 "unseal",
                 "Give a custodian's share, wrapped to the keep's key of this start",
-                json_content(_told(record({"missing": whole()}))),
+                json_content(told(record({"missing": whole()}))),
                 body=unseal,
             )
         },
@@ -138,7 +134,7 @@ def _open_paths(schemas: Schemas) -> Part:
             "post": operation(
                 "share",
                 "Fetch one's own share, wrapped to one's own key",
-                json_content(_told(record({"share": base64()}))),
+                json_content(told(record({"share": base64()}))),
                 body=record({"person": person}),
                 signed=True,
             )
@@ -159,7 +155,7 @@ def _act_paths(schemas: Schemas) -> Part:
     for act in SAID.values():
         asked = record(
             {
-                "statement": _envelope(schemas, _statement(schemas, act)),
+                "statement": envelope(schemas, statement(schemas, act)),
                 "details": {"type": "array", "items": detail},
             },
             "details",
@@ -168,7 +164,7 @@ def _act_paths(schemas: Schemas) -> Part:
             "post": operation(
                 f"act.{act.name}",
                 f"{act.help}. Signed by: {act.signer.value}",
-                json_content(_told(_outcome(schemas, act))),
+                json_content(told(outcome(schemas, act))),
                 parameters=[SINCE],
                 body=asked,
                 links={"entry": link("entry", index="$response.body#/ok/index")} if act.entry else {},
@@ -336,116 +332,3 @@ def _object_paths(schemas: Schemas) -> Part:
         "/v1/uploads": {"post": uploads},
         "/v1/uploads/parts": {"post": parts},
     }
-
-
-# --- parts -------------------------------------------------------------------------------------
-
-
-def _told(ok: Schema) -> Schema:
-    """Return the schema of an answer of the keep's, with what the gateway adds to it."""
-    return record({"checkpoint": CHECKPOINT, "consistency": PROOF, "ok": ok}, "consistency")
-
-
-def _status(schemas: Schemas) -> Schema:
-    given = {"type": "array", "items": schemas.field(PersonId)}
-    return record(
-        {
-            "deployment": schemas.field(DeploymentName),
-            "era": schemas.field(Natural),
-            "shares": record({"given": given, "needed": whole()}),
-            "size": whole(),
-            "state": {"enum": ["open", "sealed"]},
-            "trial": FLAG,
-            "unseal_key": base64(1216),
-        }
-    )
-
-
-def _outcome(schemas: Schemas, act: Act[Any]) -> Schema:
-    """Return the schema of what the keep answers to an act; see docs/spec/socket.md."""
-    place: Part = {"index": whole(), "leaf": LEAF, "proof": PROOF}
-    logged = record(place)
-    match act.name:
-        case "read":
-            kept = record({"salt": TEXT, "text": TEXT})
-            return record({"answer": record({"details": {"type": "object", "additionalProperties": kept}})})
-        case "release":
-            return record(place | {"answer": record({"envelope": STATEMENT_ENVELOPE})})
-        case "fact.attest":
-            return {"anyOf": [logged, record({"answer": record({"repeated": {"const": True}})})]}
-        case "propose" | "approve":
-            return record(place | {"enacted": logged, "missing": TEXT}, "enacted", "missing")
-        case _:
-            return logged
-
-
-def _statement(schemas: Schemas, act: Act[Any]) -> Schema:
-    """Return the schema of a statement that asks for `act`."""
-    body = _proposals(schemas) if act.body is Propose else schemas.of(act.body)
-    schemas.of(Statement)
-    fields = schemas.components["Statement"]["properties"]
-    return record(fields | {"body": body, "kind": {"const": act.kind}})
-
-
-def _proposals(schemas: Schemas) -> Schema:
-    """Return the schema of what is proposed: one of the acts that take a quorum, with its own body."""
-    plain = Schemas()
-    plain.of(Propose)
-    fields = plain.components["Propose"]["properties"]
-    acts = [act for act in ACTS if act.is_proposed]
-    changes = [fields | {"act": {"const": act.name}, "change": schemas.of(act.body)} for act in acts]
-    schemas.components["Propose"] = {
-        "description": "What is proposed: an act that takes a quorum, and its body.",
-        "oneOf": [record(one, "base") for one in changes],
-    }
-    return {"$ref": PREFIX + "Propose"}
-
-
-def _envelope(schemas: Schemas, payload: Schema) -> Schema:
-    content = {"contentMediaType": PAYLOAD_TYPE, "contentSchema": payload}
-    return record(
-        {
-            "payload": base64(most=LARGEST_PAYLOAD_BYTES) | content,
-            "payloadType": {"const": PAYLOAD_TYPE},
-            "signatures": {
-                "type": "array",
-                "items": schemas.of(Signature),
-                "minItems": 1,
-                "maxItems": MOST_SIGNATURES,
-            },
-        },
-        description="A statement, in canonical JSON, and the signatures over its exact bytes (DSSE).",
-    )
-
-
-def _look_scheme(schemas: Schemas) -> Part:
-    """Return how a request is signed."""
-    statement = _statement(schemas, LOOK)
-    return {
-        "type": "apiKey",
-        "in": "header",
-        "name": HEADER,
-        "description": (
-            "base64 of the canonical JSON of one envelope with one signature, over a `look/1` statement that names the"
-            f" target of this request and the digest of its body; {LARGEST_HEADER_BYTES} characters at most"
-        ),
-        "x-strongroom-payload": statement,
-    }
-
-
-def _problem() -> Schema:
-    """Return the schema of a refusal (RFC 9457)."""
-    return record(
-        {
-            "type": {"type": "string", "pattern": "^/v1/errors#[a-z-]+$"},
-            "title": TEXT,
-            "status": whole(400, 599),
-            "detail": TEXT,
-            "code": {"enum": sorted(error.code for error in codes())},
-            "family": {"enum": [family.__name__ for family in families()]},
-            "hint": TEXT,
-            "checkpoint": CHECKPOINT,
-        },
-        "checkpoint",
-        description="Why it was refused, and what to do; see docs/errors.md.",
-    )

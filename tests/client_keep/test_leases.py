@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strongroom.client.connection import Answer, Asking
+from strongroom.client.deployment import Deployment
 from strongroom.client.extract import extract_version
 from strongroom.client.filesystem import SealedFileSystem
 from strongroom.client.lease import FRESH_SECONDS, Lease
+from strongroom.client.names import Names
 from strongroom.client.opened import OpenVersion, opened
-from strongroom.client.released import seal_through_keep, sealed_through_keep
+from strongroom.client.released import ANEW_SECONDS, seal_through_keep, sealed_through_keep, speak_again
+from strongroom.client.replica import Replica
 from strongroom.client.requests import freeze, request_access, revoke_grant
 from strongroom.client.session import Session, Speaker, login
 from strongroom.client.threads import Buffers, run_jobs
@@ -199,6 +202,52 @@ def test_a_session_that_has_ended_ends_the_lease(vault: Vault) -> None:
     vault.pass_time(601)
     with pytest.raises(LeaseEnded, match="not logged in, or your session has ended"):
         model.read_bytes("config.json")
+
+
+@dataclass
+class Dripping:
+    """Carries questions to the keep, gives entries one by one, and takes eight seconds for each answer."""
+
+    to: Asking
+    vault: Vault
+    deadline: float = float("inf")
+
+    @property
+    def where(self) -> str:
+        return self.to.where
+
+    def within(self, seconds: float) -> Dripping:
+        return replace(self, deadline=self.vault.ticks + seconds)
+
+    def ask(self, what: str, /, *, since: int | None = None, **fields: Any) -> Answer:
+        if self.vault.ticks + 8 > self.deadline:
+            raise KeepUnavailable("not in time")
+        self.vault.ticks += 8
+        return self.to.ask(what, since=since, **(fields | {"count": 1} if what == "entries" else fields))
+
+
+def test_a_gateway_that_answers_slowly_page_by_page_does_not_stretch_a_lease_past_its_end(
+    vault: Vault, tmp_path: Path
+) -> None:
+    world = vault.world
+
+    def again() -> Speaker:
+        speaker = speak_again(vault.dan)
+        replica = Replica(tmp_path / "anew", world.deployment, clock=world.clock)
+        speaker.deployment = Deployment(Dripping(speaker.deployment.connection, vault), replica, Names())
+        return speaker
+
+    vault.pass_time(HOUR - 600)
+    sealed = vault.sealed(again=again)
+    assert sealed.lease is not None
+    vault.pass_time(601)
+    profile = world.profiles["Dan"]
+    login(profile, world.connect("Dan"), profile.security_key(), clock=world.clock)
+    vault.pass_time(HOUR - 601)
+    began = vault.ticks
+    with pytest.raises(LeaseEnded, match="not in time"):
+        sealed.lease.check()
+    assert vault.ticks - began <= ANEW_SECONDS
 
 
 # --- revocation ------------------------------------------------------------------------------------

@@ -48,6 +48,9 @@ from strongroom.terms.ids import new_id
 from strongroom.terms.outer_errors import BadAnswer
 from strongroom.terms.records import Bytes, parse_record
 
+ANEW_SECONDS = 30.0
+"""For all that a new release takes, when a lease is at its end."""
+
 _Key = Annotated[bytes, Bytes(DATA_KEY_BYTES)]
 
 
@@ -128,6 +131,8 @@ def sealed_through_keep(
 
     def anew() -> Release:
         fresh = again() if again is not None else speak_again(speaker)
+        # What is open goes on meanwhile, perhaps past its end: who answers page by page must not stretch that.
+        fresh.deployment = fresh.deployment.within(ANEW_SECONDS)
         fresh.deployment.sync()
         chosen = find_grant(fresh, version, files=asked)
         return release_keys(fresh, version, chosen, asked, monotonic=monotonic)[0]

@@ -2,7 +2,8 @@
 
 TRUST: nobody's. A gateway makes these URLs, and may be hostile; what is fetched is proven afterwards, what is sent is
 sealed. So whoever a URL leads to gets the request and no more: no cookie, no credential, no signature of ours, and no
-redirect is followed. Without TLS it leads nowhere but to this machine.
+redirect is followed. Without TLS it leads nowhere but to this machine, and to what runs here only a gateway that does
+so itself: what listens on loopback may do as it is told by whoever gets that far.
 
 A URL is itself a right for a quarter of an hour: no message, and so no log, ever holds one.
 """
@@ -155,6 +156,8 @@ def parse_url(url: str, gateway: Gateway | None = None) -> Place:
             port = int(match["port"] or (443 if match["scheme"] == "https" else 80))
             if match["scheme"] == "http" and not is_loopback(host):
                 raise BadAnswer("the gateway names a store on another machine and without TLS")
+            if gateway is not None and is_loopback(host) and not is_loopback(gateway.host):
+                raise BadAnswer("the gateway, which is on another machine, names a store on this one")
             if 0 < port < 1 << 16:
                 return Place(scheme=match["scheme"], host=host, port=port, target=match["target"])
     raise BadAnswer("the gateway names a store by what is no URL, or one with more than a host, a path and a query")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import resource
 import signal
 import socket
 import ssl
@@ -32,6 +33,8 @@ from strongroom.gateway.tls import ca_digest, credentials, server_context, show
 from strongroom.terms.errors import BadRequest, StrongroomError
 
 RENEW_SECONDS = 86400
+OWN_DESCRIPTORS = 256
+"""For what is no client's: the keep, the log, the store, the listeners."""
 _log = logging.getLogger("strongroom.gateway")
 
 
@@ -107,6 +110,20 @@ def limits_of(texts: list[str]) -> Limits:
     return limits
 
 
+def fitting(limits: Limits) -> Limits:
+    """Have this process take as many descriptors as `limits` need, and return them with no more clients than fit.
+
+    Without one left, nobody idle would go for who comes, and neither keep nor log could be opened.
+    """
+    needed = 2 * limits.connections + OWN_DESCRIPTORS  # each client's, and that of the object that it reads
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = limits.connections if soft == resource.RLIM_INFINITY else (soft - OWN_DESCRIPTORS) // 2
+    return replace(limits, connections=max(1, min(limits.connections, room)))
+
+
 async def serve(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -114,6 +131,7 @@ async def serve(settings: GatewaySettings) -> None:
         StrongroomError: it cannot begin.
     """
     PrivateFolder(settings.folder)
+    limits = fitting(settings.limits)
     given = credentials(settings, at=time.time())
     context = server_context(given)
     gateway = make_gateway(settings, ca_pem=given.ca_pem)
@@ -121,13 +139,13 @@ async def serve(settings: GatewaySettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listeners = [Listener(make_app(gateway), door, context, settings.limits)]
+    listeners = [Listener(make_app(gateway), door, context, limits)]
     gateway.metrics.connections.set_function(listeners[0].count)
     where = f"https://{_address(door)}"
     ca = f"; ca: {ca_digest(given.ca_pem)}" if given.ca_pem is not None else ""
     if settings.metrics_port is not None:
         counts = _listen("127.0.0.1", settings.metrics_port)
-        listeners.append(Listener(_metrics_app(gateway), counts, None, settings.limits))
+        listeners.append(Listener(_metrics_app(gateway), counts, None, limits))
         ca += f"; metrics: http://{_address(counts)}/metrics"
     sys.stderr.write(f"gateway: listening on {where}{ca}\n")
     sys.stderr.flush()

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from strongroom.gateway import entries, objects, openapi, passing, streams, views
-from strongroom.gateway.asked import parse_query
+from strongroom.gateway.asked import Bodies, parse_query
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.problems import HANDLERS, HEADERS, NO_STORE, json_answer, problem
 from strongroom.terms.errors import KeepSealed, NotFound
@@ -71,6 +71,7 @@ class Hull:
 
     def __init__(self, app: ASGIApp, *, gateway: Gateway, paths: dict[Any, str]) -> None:
         self._app, self._gateway, self._paths = app, gateway, paths
+        self._bodies = Bodies(gateway.settings.limits.bodies_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -92,7 +93,8 @@ class Hull:
             await send(message)
 
         try:
-            await self._app(scope, receive, sent)
+            with self._bodies.holding(scope):
+                await self._app(scope, receive, sent)
         except Exception as error:
             # TRUST: the type alone is logged: what an exception says may quote what was sent.
             where = error.__traceback__

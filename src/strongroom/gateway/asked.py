@@ -7,19 +7,57 @@ no escape can make two targets of one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from strongroom.terms import canonical
 from strongroom.terms.canonical import LARGEST_INTEGER, Json
 from strongroom.terms.errors import BadRequest
+from strongroom.terms.outer_errors import KeepBusy
 
 MOST_BODY_BYTES = 1 << 20
+MOST_VALUES = 10_000
+"""In one body; everything that is asked here has fewer. A body of nothing but values takes most of a second to read,
+and its sender need not be anybody."""
 HEADER = "strongroom-statement"
 _PAIR = re.compile(r"([a-z][a-z0-9_-]{0,31})=([A-Za-z0-9._~:-]{1,512})\Z")
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 _JSON = "application/json"
+
+
+class Bodies:
+    """The bodies of all requests that are under way: `most_bytes` of them, and never twice as many.
+
+    INVARIANT: who sends little is not refused for what others send. Beyond the limit, who has an equal part of it gets
+    no more.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes, self._all_bytes = most_bytes, 0
+        self._held: dict[int, int] = {}
+
+    @contextmanager
+    def holding(self, scope: Scope) -> Iterator[None]:
+        """Hold what is read of this request's body until the block ends."""
+        scope["strongroom.bodies"], self._held[id(scope)] = self, 0
+        try:
+            yield
+        finally:
+            self._all_bytes -= self._held.pop(id(scope))
+
+    def take(self, scope: Scope, size_bytes: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            KeepBusy: they are too many.
+        """
+        own = self._held[id(scope)] + size_bytes
+        if self._all_bytes + size_bytes > self._most_bytes and own > self._most_bytes // len(self._held):
+            raise KeepBusy(f"this gateway holds {self._all_bytes} bytes of what others ask already")
+        self._held[id(scope)], self._all_bytes = own, self._all_bytes + size_bytes
 
 
 def target_of(request: Request) -> str:
@@ -71,7 +109,7 @@ async def body_of(request: Request, *, most_bytes: int = MOST_BODY_BYTES) -> byt
     """Return the request's body; later the same again.
 
     Raises:
-        BadRequest: it is longer than `most_bytes`, or ended early.
+        BadRequest: it is longer than `most_bytes`, or ended early. KeepBusy: see `Bodies`.
     """
     held: bytes | None = request.scope.get("strongroom.body")
     if held is None:
@@ -87,10 +125,22 @@ async def json_of(request: Request) -> dict[str, Json]:
     """
     if (said := request.headers.get("content-type")) != _JSON:
         raise BadRequest(f"a body of type `{(said or '')[:80]}`", hint=f"send canonical JSON as `{_JSON}`")
-    value = canonical.parse(await body_of(request))
+    body = await body_of(request)
+    check_cost(body)
+    value = canonical.parse(body)
     if not isinstance(value, dict):
         raise BadRequest("the body is not an object")
     return value
+
+
+def check_cost(data: bytes) -> None:
+    """Refuse JSON that takes long to read.
+
+    Raises:
+        BadRequest: it has more values, or commas in texts, than anything that is asked here.
+    """
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_VALUES:
+        raise BadRequest(f"more than {MOST_VALUES} values", hint="send less at a time")
 
 
 def check_fields(value: Mapping[str, Json], *needed: str, optional: Collection[str] = ()) -> None:
@@ -108,6 +158,7 @@ async def _read(request: Request, most_bytes: int) -> bytes:
         raise too_long
     try:
         async for chunk in request.stream():
+            request.scope["strongroom.bodies"].take(request.scope, len(chunk))
             held += chunk
             if len(held) > most_bytes:
                 raise too_long

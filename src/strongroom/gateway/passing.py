@@ -15,7 +15,7 @@ from starlette.routing import Route
 from strongroom.acts.act import Act, Signer
 from strongroom.acts.table import ACTS
 from strongroom.client.connection import parse_answer
-from strongroom.gateway.asked import check_fields, json_of, number_in, parse_query
+from strongroom.gateway.asked import check_cost, check_fields, json_of, number_in, parse_query
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.problems import json_answer, problem
 from strongroom.statements.envelope import parse_envelope
@@ -41,7 +41,9 @@ def routes(gateway: Gateway) -> list[Route]:
             raise NotFound(f"no act is called `{request.path_params['name'][:80]}`", hint="see docs/acts.md")
         body = await json_of(request)
         check_fields(body, "statement", optional=("details",))
-        if (kind := parse_statement(parse_envelope(body["statement"])).kind) != asked.kind:
+        envelope = parse_envelope(body["statement"])
+        check_cost(envelope.payload)
+        if (kind := parse_statement(envelope).kind) != asked.kind:
             raise BadRequest(f"a statement of kind `{kind}` at `{asked.name}`", hint="it goes to its own act's path")
         return await _passed(gateway, await gateway.keep.exchange("act", **body), since)
 

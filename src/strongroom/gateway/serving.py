@@ -6,7 +6,8 @@ to the first gets that answer and no other. A connection on which anything was r
 
 Refused, for every proxy and server has its own idea of it: any HTTP but 1.1, a target that is not a path, none or two
 `Host`, `Content-Length` twice or together with `Transfer-Encoding`, any coding but `chunked`, `Upgrade`, `CONNECT`;
-and by the parser, as it comes: bare CR or LF, folded lines, white space before a colon, junk in or after a chunk.
+a header after the body; and by the parser, as it comes: bare CR or LF, folded lines, white space before a colon, junk
+in or after a chunk.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class _Connection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self._limits = limits
         self._header_bytes = 0
+        self._framing_bytes = 0
+        """How much more of a body has come than is body: chunk sizes, and whatever stands beside them."""
         self._is_whole = True
         """Whether the request that was begun last is here to its end."""
         self._is_answering = False
@@ -102,7 +105,7 @@ class _Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         if not self._is_whole and self._header_bytes == 0:
-            self.parser.feed_data(data)  # of a body
+            self._feed_body(data)
             return
         # No more of a header goes to the parser than it may have: it holds what it has not seen the end of.
         room = self._limits.header_bytes - self._header_bytes
@@ -111,7 +114,14 @@ class _Connection(HttpToolsProtocol):
         if len(data) > room:
             if self._header_bytes:
                 raise _Refusal(f"a header of more than {self._limits.header_bytes} bytes", 431)
-            self.parser.feed_data(data[room:])
+            self._feed_body(data[room:])
+
+    def _feed_body(self, data: bytes) -> None:
+        self._framing_bytes += len(data)
+        self.parser.feed_data(data)
+        # What is no body is held by the parser, or costs a turn for each byte: no more of it than of a header.
+        if not self._is_whole and self._framing_bytes > self._limits.header_bytes:
+            raise _Refusal("a body that is mostly something else")
 
     # --- the parser's calls --------------------------------------------------------------------
 
@@ -119,7 +129,18 @@ class _Connection(HttpToolsProtocol):
         if self._is_answering:
             raise _Refusal("a second request before the answer to the first")
         self._is_whole = False
+        self._framing_bytes = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_answering:
+            raise _Refusal("a header after the body")
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        # Half of what comes, at least, is body; or it is little.
+        self._framing_bytes = max(0, self._framing_bytes - 2 * len(body))
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         length = self._check_header()

@@ -17,6 +17,8 @@ class Limits:
     header_bytes: int = 16 << 10
     body_seconds: float = 30.0
     """For a request's body, and one second more for each MiB that was announced."""
+    bodies_bytes: int = 64 << 20
+    """Of the bodies of all requests together; see `asked.Bodies`."""
     reading_seconds: float = 30.0
     """How long an answer may lie unread before the connection is closed."""
     idle_seconds: float = 120.0

@@ -43,7 +43,8 @@ def problem(answer: Response, error: type[StrongroomError], status: int | None =
     """Return the problem that an answer is, once it is the one that was expected."""
     assert answer.headers["content-type"] == "application/problem+json", answer
     told: Any = canonical.parse(answer.body)
-    assert (told["code"], told["family"], told["type"]) == (error.code, error.family, f"/v1/errors#{error.code}"), told
+    named = (error.code, error.family, f"urn:strongroom:error:{error.code}")
+    assert (told["code"], told["family"], told["type"]) == named, told
     assert told["status"] == answer.status == (error.http_status if status is None else status)
     assert told["title"]
     assert told["hint"]

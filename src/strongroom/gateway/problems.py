@@ -53,7 +53,7 @@ def problem_body(error: StrongroomError, *, status: int | None = None, checkpoin
         "hint": _clean(error.hint),
         "status": _status(error, status),
         "title": (type(error).__doc__ or "").partition("\n")[0].rstrip("."),
-        "type": f"/v1/errors#{error.code}",
+        "type": f"urn:strongroom:error:{error.code}",
     }
     return canonical.encode(told if checkpoint is None else {**told, "checkpoint": checkpoint})
 

@@ -126,7 +126,7 @@ def problem() -> Schema:
     """Return the schema of a refusal (RFC 9457)."""
     return record(
         {
-            "type": {"type": "string", "pattern": "^/v1/errors#[a-z-]+$"},
+            "type": {"type": "string", "pattern": "^urn:strongroom:error:[a-z-]+$"},
             "title": TEXT,
             "status": whole(400, 599),
             "detail": TEXT,

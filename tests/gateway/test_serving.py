@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,11 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from strongroom.client.https import client_context
 from strongroom.gateway.__main__ import limits_of
 from strongroom.gateway.serving import Listener, Served
-from strongroom.gateway.settings import Limits
+from strongroom.gateway.settings import GatewaySettings, Limits
+from strongroom.gateway.tls import credentials, server_context
 from strongroom.terms.errors import BadRequest
 from tests.gateway.raw import raw
 from tests.gateway.world import RealGateway, real_gateway
@@ -38,13 +42,19 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0)
 
 
-def serve(app: Served, limits: Limits, client: Callable[[Listener, int], Awaitable[None]]) -> None:
+def serve(
+    app: Served,
+    limits: Limits,
+    client: Callable[[Listener, int], Awaitable[None]],
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Run a client, given the listener and its port, against `app`."""
 
     async def run() -> None:
         with socket.create_server(("127.0.0.1", 0)) as door:
             door.setblocking(False)
-            listener = Listener(app, door, None, limits)
+            listener = Listener(app, door, tls, limits)
             serving = asyncio.create_task(listener.run())
             try:
                 await asyncio.wait_for(client(listener, door.getsockname()[1]), 60)
@@ -153,6 +163,62 @@ def test_a_stop_lets_what_is_under_way_end_and_then_ends_all() -> None:
             writer.close()
 
     serve(short, PATIENT, client)
+
+
+def test_a_stop_gives_its_time_to_what_is_under_way_and_to_an_answer_that_is_not_read_yet() -> None:
+    stopping = asyncio.Event()
+    size_bytes, asked = 16 << 20, 0
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal asked
+        asked += 1
+        if scope["path"] == "/late":
+            await stopping.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size_bytes)]})
+        await send({"type": "http.response.body", "body": bytes(size_bytes)})
+
+    async def client(listener: Listener, port: int) -> None:
+        unread, late = [await asyncio.open_connection("127.0.0.1", port, limit=1 << 10) for _ in range(2)]
+        unread[1].write(REQUEST)
+        late[1].write(REQUEST.replace(b"GET /", b"GET /late"))
+        assert await unread[0].readuntil(b"\r\n\r\n")
+        await until(lambda: len(listener.connections()) == 2 and asked == 2)
+        stop = asyncio.create_task(listener.stop())
+        await asyncio.sleep(0)
+        stopping.set()
+        assert await unread[0].readexactly(size_bytes)
+        assert await late[0].readuntil(b"\r\n\r\n")
+        assert await late[0].readexactly(size_bytes)
+        for _, writer in (unread, late):
+            writer.close()
+        await stop
+
+    serve(large, replace(PATIENT, stop_seconds=60), client)
+
+
+def test_a_stop_does_not_wait_for_whoever_is_idle_over_tls(tmp_path: Path) -> None:
+    patient = Limits(linger_seconds=3600, stop_seconds=3600)
+    given = credentials(GatewaySettings(deployment="sr1:", keep=tmp_path, folder=tmp_path / "own"), at=time.time())
+    trusting = client_context(given.ca_pem)
+
+    def connected(port: int, data: bytes) -> ssl.SSLSocket:
+        """Return a connection of somebody who answers nothing by themselves."""
+        plain = socket.create_connection(("127.0.0.1", port))
+        found = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
+        found.sendall(data)
+        return found
+
+    async def client(listener: Listener, port: int) -> None:
+        sent = (REQUEST, REQUEST[:10], b"")
+        clients = [await asyncio.to_thread(connected, port, data) for data in sent]
+        assert await asyncio.to_thread(clients[0].recv, 1 << 10)
+        await until(lambda: len(listener.connections()) == len(clients))
+        await until(lambda: not any(one.is_unsent() for one in listener.connections()))  # a kernel's word takes a while
+        await asyncio.wait_for(listener.stop(), 30)
+        for one in clients:
+            one.close()
+
+    serve(short, patient, client, tls=server_context(given))
 
 
 @pytest.mark.parametrize("text", ["nothing=1", "idle_seconds", "idle_seconds=", "idle_seconds=x", "connections=1.5"])

@@ -33,8 +33,8 @@ from strongroom.tlog.proofs import consistency_proof
 from strongroom.tlog.tree import Tree, leaf_hash
 
 POLL_SECONDS = 0.5
-AGAIN_SECONDS = 0.1
-"""How long at least between two looks that somebody's question caused: the keep is asked ten times a second more."""
+AGAIN_SECONDS = 0.05
+"""How long at least between two looks that readers caused: the keep is asked at most twenty times a second for them."""
 PATIENCE_SECONDS = 5.0
 """How long a read waits for what was told before."""
 _LENGTH_BYTES = 4

@@ -13,10 +13,13 @@ in or after a chunk.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import re
 import socket
 import ssl
+import struct
+import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -188,6 +191,20 @@ class _Connection(HttpToolsProtocol):
 
     # --- the end -------------------------------------------------------------------------------
 
+    def shutdown(self) -> None:
+        """Take no other request, and end with the answer that is under way, or at once where none is."""
+        if self._is_answering or self.transport.is_closing() or self.is_unsent():
+            super().shutdown()
+        else:
+            # Over TLS, to close is to wait for the client to close as well, and an idle one may not be listening.
+            self.transport.abort()
+
+    def is_unsent(self) -> bool:
+        """Whether some of what was answered is not with the client yet: then the socket, at least, is full of it."""
+        number = self.transport.get_extra_info("socket").fileno()
+        (size_bytes,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
+        return int(size_bytes) > 0
+
     def _refuse(self, refusal: _Refusal) -> None:
         """Say why, unless another answer is under way, and end the connection."""
         self._unlimit()
@@ -253,6 +270,10 @@ class Listener:
         """Return how many connections there are, those whose handshake is not done included."""
         return len(self._handshakes) + len(self._state.connections)
 
+    def connections(self) -> list[_Connection]:
+        """Return those whose handshake is done."""
+        return [one for one in self._state.connections if isinstance(one, _Connection)]
+
     async def run(self) -> None:
         """Accept until cancelled."""
         loop = asyncio.get_running_loop()
@@ -274,11 +295,12 @@ class Listener:
         self._listener.close()
         for task in list(self._handshakes):
             task.cancel()
-        for connection in list(self._state.connections):
+        connections = self.connections()
+        for connection in connections:
             connection.shutdown()
-        if last := [one.gone for one in self._state.connections if isinstance(one, _Connection)]:
-            await asyncio.wait(last, timeout=self._limits.stop_seconds)
-        for connection in list(self._state.connections):
+        if connections:
+            await asyncio.wait([one.gone for one in connections], timeout=self._limits.stop_seconds)
+        for connection in self.connections():
             connection.transport.abort()
         for task in list(self._state.tasks):
             task.cancel()
@@ -298,7 +320,7 @@ class Listener:
         """Make room for one more if need be: whoever has been idle for longest goes."""
         if self.count() < self._limits.connections:
             return True
-        idle = {one.idle_since: one for one in self._state.connections if isinstance(one, _Connection)}
+        idle = {one.idle_since: one for one in self.connections()}
         idle.pop(None, None)
         if idle:
             idle[min(since for since in idle if since is not None)].transport.abort()

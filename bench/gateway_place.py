@@ -28,7 +28,7 @@ from strongroom.client.profile import HOME, Profile, create_profile, open_profil
 from strongroom.client.requests import propose
 from strongroom.client.room import Room
 from strongroom.client.session import Session, login, resume
-from strongroom.client.stores import STORE
+from strongroom.client.transfer.stores import STORE
 from strongroom.service.trial import TEAM
 from strongroom.terms.ids import new_id
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.client.transfer import Gateway, parse_url
+from strongroom.client.transfer.transfers import Origin, parse_url
 from strongroom.gateway.asked import MOST_VALUES, Bodies
 from strongroom.statements.envelope import PAYLOAD_TYPE
 from strongroom.terms import canonical
@@ -185,5 +185,5 @@ def test_idle_strangers_do_not_shut_a_gateway_that_was_started_with_few_descript
 def test_a_gateway_elsewhere_has_nothing_sent_to_what_listens_on_its_client_s_own_machine(url: str) -> None:
     context = ssl.create_default_context()
     with pytest.raises(BadAnswer, match="on another machine"):
-        parse_url(url, Gateway(host="gateway.example.org", port=443, context=context))
-    assert parse_url(url, Gateway(host="127.0.0.1", port=8443, context=context)).host in url
+        parse_url(url, Origin(host="gateway.example.org", port=443, context=context))
+    assert parse_url(url, Origin(host="127.0.0.1", port=8443, context=context)).host in url

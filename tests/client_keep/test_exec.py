@@ -48,7 +48,7 @@ from pathlib import Path
 from strongroom.client.mark import boot_seconds
 from strongroom.client.released import sealed_through_keep
 from strongroom.client.room import connect
-from strongroom.client.stores import store_to_read
+from strongroom.client.transfer.stores import store_to_read
 from strongroom.client.running import run
 home, mount, leap, label, keep, name, *command = sys.argv[1:]
 def clock():

@@ -17,7 +17,7 @@ from strongroom.client.requests import approve, freeze
 from strongroom.client.review import review
 from strongroom.client.room import Room
 from strongroom.client.session import Session, resume
-from strongroom.client.stores import STORE
+from strongroom.client.transfer.stores import STORE
 from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.errors import BadRequest, Denied, NotAllowed, NotFound, StoreUnavailable, UnknownSigner
 from strongroom.terms.outer_errors import AccessPending, LeaseEnded

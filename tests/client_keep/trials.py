@@ -11,7 +11,7 @@ from typing import Any
 
 from strongroom.client.profile import HOME
 from strongroom.client.room import Room, connect
-from strongroom.client.stores import STORE
+from strongroom.client.transfer.stores import STORE
 from tests.cli.command import Outcome, run_inside
 from tests.service.upping import up
 

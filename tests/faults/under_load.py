@@ -28,8 +28,6 @@ from typing import Any, TypeVar
 from strongroom.acts.act import Act
 from strongroom.client.connection import Answer, Asking
 from strongroom.client.deployment import Deployment, Done
-from strongroom.client.gateway_store import GatewayStore
-from strongroom.client.gateway_uploads import GatewayUploads
 from strongroom.client.https import HttpsConnection
 from strongroom.client.joining import connection_of
 from strongroom.client.names import Detail
@@ -40,6 +38,8 @@ from strongroom.client.replica import Replica
 from strongroom.client.requests import request_access
 from strongroom.client.seal import seal_for_deployment
 from strongroom.client.session import Session, resume
+from strongroom.client.transfer.gateway_store import GatewayStore
+from strongroom.client.transfer.gateway_uploads import GatewayUploads
 from strongroom.directory.state import Directory, Version
 from strongroom.sealing.keys import PublicKey
 from strongroom.statements.envelope import Envelope

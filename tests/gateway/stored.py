@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.acts.model_enrol import ModelEnrol
-from strongroom.client.gateway_store import GatewayStore
-from strongroom.client.gateway_uploads import GatewayUploads
 from strongroom.client.names import new_detail
 from strongroom.client.released import seal_through_keep, sealed_through_keep
 from strongroom.client.requests import propose, request_access
 from strongroom.client.session import Session
+from strongroom.client.transfer.gateway_store import GatewayStore
+from strongroom.client.transfer.gateway_uploads import GatewayUploads
 from strongroom.client.version import SealedVersion
 from strongroom.directory.state import Version
 from strongroom.objects import ObjectStore, open_store

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.client.puts import HELD_BYTES
 from strongroom.client.requests import request_access
+from strongroom.client.transfer.puts import HELD_BYTES
 from strongroom.objects import ObjectInfo, ObjectStore, ObjectWriter
 from strongroom.terms.errors import AccessDenied, AlreadyDone, BadRequest, NotFound
 from strongroom.terms.outer_errors import ObjectMissing, VersionExists

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from strongroom.client.gateway_store import GatewayStore
-from strongroom.client.gateway_uploads import GatewayUploads
 from strongroom.client.https import HttpsConnection
 from strongroom.client.joining import looker_of
 from strongroom.client.released import seal_through_keep
 from strongroom.client.requests import request_access
+from strongroom.client.transfer.gateway_store import GatewayStore
+from strongroom.client.transfer.gateway_uploads import GatewayUploads
 from strongroom.objects import ObjectStore
 from strongroom.sealing.places import SealName, manifest_name
 from strongroom.terms.canonical import Json

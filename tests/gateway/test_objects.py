@@ -12,11 +12,11 @@ import pytest
 from strongroom.acts.freeze import Freeze
 from strongroom.acts.table import act_named
 from strongroom.client.copies import Copies
-from strongroom.client.gateway_store import GatewayStore
 from strongroom.client.https import HttpsConnection, Response
 from strongroom.client.names import new_detail
 from strongroom.client.released import open_through_keep, seal_through_keep
 from strongroom.client.requests import request_access
+from strongroom.client.transfer.gateway_store import GatewayStore
 from strongroom.gateway.local_urls import SECRET_BYTES, URL_SECONDS, LocalUrls
 from strongroom.objects import open_store
 from strongroom.sealing.places import SealName, manifest_name

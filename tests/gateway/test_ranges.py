@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.client.ranges import Ranges
-from strongroom.client.transfer import Gateway, Transfers, parse_url
+from strongroom.client.transfer.ranges import Ranges
+from strongroom.client.transfer.transfers import Origin, Transfers, parse_url
 from strongroom.terms.errors import AccessDenied, NotFound, StoreUnavailable, StrongroomError
 from strongroom.terms.outer_errors import BadAnswer, ObjectSize
 from tests.gateway.liar import Answer, Asked, Liar, Script, piece
@@ -224,7 +224,7 @@ def test_an_object_that_is_larger_than_it_may_be_is_not_taken_in() -> None:
     ],
 )
 def test_a_url_that_leads_where_no_store_is_is_not_followed(url: str) -> None:
-    gateway = Gateway(host="gateway.example.org", port=443, context=ssl.create_default_context())
+    gateway = Origin(host="gateway.example.org", port=443, context=ssl.create_default_context())
     with pytest.raises(BadAnswer):
         parse_url(url, gateway)
 
@@ -240,8 +240,8 @@ def test_a_url_that_leads_where_no_store_is_is_not_followed(url: str) -> None:
     ],
 )
 def test_where_a_url_leads(url: str, host: str, port: int) -> None:
-    place = parse_url(url)
-    assert (place.host, place.port) == (host, port)
+    target = parse_url(url)
+    assert (target.host, target.port) == (host, port)
 
 
 def test_a_url_without_a_host_leads_nowhere_without_a_gateway() -> None:
@@ -268,7 +268,7 @@ def test_the_gateway_s_own_ca_vouches_for_the_gateway_alone(
     """With its self-made CA it must not be able to stand in for a store."""
     out = memoryview(bytearray(10))
     with Liar(lambda asked: piece(DATA, asked), tls=server_tls) as liar:
-        transfers = Transfers(Gateway(host="127.0.0.1", port=liar.port, context=vouching()))
+        transfers = Transfers(Origin(host="127.0.0.1", port=liar.port, context=vouching()))
         ranges = Ranges(transfers, patience_seconds=PATIENCE_SECONDS)
         ranges.read_into("it", lambda _: "/v1/objects/o/x", 0, out)
         assert out == DATA[:10]

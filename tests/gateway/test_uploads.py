@@ -10,10 +10,10 @@ import pytest
 
 from strongroom.acts.freeze import Freeze
 from strongroom.acts.table import act_named
-from strongroom.client.gateway_uploads import GatewayUploads
-from strongroom.client.gateway_urls import LARGEST_MARK_BYTES
 from strongroom.client.names import new_detail
 from strongroom.client.released import seal_through_keep
+from strongroom.client.transfer.gateway_uploads import GatewayUploads
+from strongroom.client.transfer.gateway_urls import LARGEST_MARK_BYTES
 from strongroom.objects import open_store
 from strongroom.objects.s3 import part_bytes
 from strongroom.sealing.manifest import LARGEST_MANIFEST_BYTES

@@ -13,11 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strongroom.client.answers import release_info
-from strongroom.client.gateway_store import GatewayStore
 from strongroom.client.https import Response
 from strongroom.client.looks import HEADER
 from strongroom.client.released import open_through_keep
 from strongroom.client.session import Session
+from strongroom.client.transfer.gateway_store import GatewayStore
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import DATA_KEY_BYTES, SEED_BYTES, Identity, PublicKey, wrap_to
 from strongroom.statements.envelope import pae

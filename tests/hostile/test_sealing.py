@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from strongroom.client.gateway_uploads import GatewayUploads
 from strongroom.client.released import seal_through_keep
 from strongroom.client.session import Program
+from strongroom.client.transfer.gateway_uploads import GatewayUploads
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import SEED_BYTES, Binding, Identity
 from strongroom.terms.errors import BadSignature, LogTampered, NotFound

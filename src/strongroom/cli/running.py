@@ -49,7 +49,7 @@ def exec_(
     from strongroom.client.version import SealedVersion
 
     def open_() -> SealedVersion:
-        from strongroom.client.stores import open_sealed_version
+        from strongroom.client.transfer.stores import open_sealed_version
 
         return open_sealed_version(here.speaker(), name, store, files=files or None, grant=grant, threads=threads)
 

@@ -268,7 +268,7 @@ def _seal_through_keep(
     options: SealOptions,
 ) -> None:
     from strongroom.client.released import seal_through_keep
-    from strongroom.client.stores import store_to_write
+    from strongroom.client.transfer.stores import store_to_write
 
     speaker = here.speaker()
     speaker.learn(speaker.directory.models)
@@ -286,7 +286,7 @@ def _seal_through_keep(
 def _sealed_through_keep(
     name: str, store: ObjectStore | None, path: str | None, grant: str | None, threads: int | None
 ) -> SealedVersion:
-    from strongroom.client.stores import open_sealed_version
+    from strongroom.client.transfer.stores import open_sealed_version
 
     files = None if path is None else [path]
     return open_sealed_version(here.speaker(), name, store, files=files, grant=grant, threads=threads)

@@ -29,7 +29,7 @@ from strongroom.client.security_keys.port import SecurityKey
 from strongroom.directory.entries import parse_entry
 from strongroom.directory.state import Acceptance, KeepKeys, PolicySource
 from strongroom.policy.beginning import default_bundle
-from strongroom.sealing.keys import PublicKey, unwrap_with, wrap_to
+from strongroom.sealing.keys import PUBLIC_KEY_BYTES, PublicKey, unwrap_with, wrap_to
 from strongroom.statements.envelope import Envelope, Signature, pae
 from strongroom.statements.signing import point_of
 from strongroom.statements.statement import FOUNDING, Statement
@@ -43,7 +43,6 @@ from strongroom.terms.outer_errors import BadAnswer
 from strongroom.terms.records import Bytes, Count, Label, Matches, parse_record, record_json
 
 DRAFT_FORMAT = "strongroom/genesis-draft/1"
-PUBLIC_KEY_BYTES = 1216
 _FORGED = "do not sign: tell the other founders, and have the draft made anew from the card that you made"
 
 

@@ -28,7 +28,7 @@ from strongroom.client.released import Registered, seal_through_keep
 from strongroom.client.replica import Clock
 from strongroom.client.seal import SealOptions
 from strongroom.client.session import Session, Speaker, resume_speaker
-from strongroom.client.stores import Store, open_sealed_version, store_to_write
+from strongroom.client.transfer.stores import Store, open_sealed_version, store_to_write
 from strongroom.client.version import SealedVersion
 from strongroom.client.waiting import able_voices
 from strongroom.directory.state import Directory, Proposal

@@ -33,9 +33,9 @@ from strongroom.client.released import Registered, register, registered, seal_to
 from strongroom.client.room import Room, connect
 from strongroom.client.seal import SealedForDeployment
 from strongroom.client.session import Speaker
-from strongroom.client.stores import Store, store_to_write
 from strongroom.client.sweep import remove_seal
 from strongroom.client.tensor_file import write_tensors
+from strongroom.client.transfer.stores import Store, store_to_write
 from strongroom.client.watched import watched_folder
 from strongroom.objects import ObjectStore
 from strongroom.terms.errors import AlreadyDone, BadRequest, NoSpace, StrongroomError, Unavailable

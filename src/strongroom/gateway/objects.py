@@ -22,8 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from strongroom.client.gateway_urls import MOST_URLS, AskUrls, VersionUrls
 from strongroom.client.looks import Viewer
+from strongroom.client.transfer.gateway_urls import MOST_URLS, AskUrls, VersionUrls
 from strongroom.client.version import fetch_deployment_manifest
 from strongroom.directory import find
 from strongroom.directory.state import Directory, Version

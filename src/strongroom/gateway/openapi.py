@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from strongroom.client.copies import STATES, Copy
-from strongroom.client.gateway_urls import AskParts, AskUploads, AskUrls, PartUrls, UploadUrls, VersionUrls
 from strongroom.client.replica import MOST_ENTRIES
+from strongroom.client.transfer.gateway_urls import AskParts, AskUploads, AskUrls, PartUrls, UploadUrls, VersionUrls
 from strongroom.directory.entries import Entry
 from strongroom.gateway.asked import parse_query
 from strongroom.gateway.gateway import Gateway

@@ -18,12 +18,12 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from strongroom.client.transfer.puts import FRESH
 from strongroom.gateway.local_urls import URL_SECONDS
 from strongroom.objects.s3 import S3Access, S3ObjectStore, access
 
 # What is larger goes in parts, so that one that breaks off is sent again alone.
 _ONE_PUT_BYTES = 16 << 20
-_FRESH = {"If-None-Match": "*"}
 
 
 class S3Urls:
@@ -48,7 +48,7 @@ class S3Urls:
 
     def write_url(self, name: str, size_bytes: int, *, is_fresh: bool) -> str:
         """Return a URL to `PUT` so many bytes; with `is_fresh`, and `If-None-Match: *`, where nothing is yet."""
-        return self._sign("PUT", name, headers={"Content-Length": str(size_bytes), **(_FRESH if is_fresh else {})})
+        return self._sign("PUT", name, headers={"Content-Length": str(size_bytes), **(FRESH if is_fresh else {})})
 
     def begin_url(self, name: str) -> str:
         """Return a URL to `POST`, which begins an upload in parts."""
@@ -61,7 +61,7 @@ class S3Urls:
 
     def finish_url(self, name: str, upload: str) -> str:
         """Return a URL to `POST` the list of parts, with `If-None-Match: *`."""
-        return self._sign("POST", name, {"uploadId": upload}, headers=_FRESH)
+        return self._sign("POST", name, {"uploadId": upload}, headers=FRESH)
 
     def abort_url(self, name: str, upload: str) -> str:
         """Return a URL to `DELETE` an upload that was not finished; it deletes nothing else."""

@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from strongroom.acts.decide import bundle_of
 from strongroom.acts.slices import context, principal, resource
-from strongroom.client.gateway_urls import (
+from strongroom.client.looks import Viewer
+from strongroom.client.transfer.gateway_urls import (
     LARGEST_MARK_BYTES,
     MOST_OBJECTS,
     MOST_PARTS,
@@ -28,7 +29,6 @@ from strongroom.client.gateway_urls import (
     PartUrls,
     UploadUrls,
 )
-from strongroom.client.looks import Viewer
 from strongroom.directory import find
 from strongroom.directory.state import Directory
 from strongroom.gateway.asked import json_of, parse_query

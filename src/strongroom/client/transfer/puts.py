@@ -16,9 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
 from queue import Full, Queue
 
-from strongroom.client.gateway_urls import Parted, PartUrls
-from strongroom.client.ranges import Later, Ranges, UrlOf, persist, raise_refusal, reason
-from strongroom.client.transfer import Transfers
+from strongroom.client.transfer.gateway_urls import Parted, PartUrls
+from strongroom.client.transfer.ranges import Later, Ranges, UrlOf, persist, raise_refusal, reason
+from strongroom.client.transfer.transfers import Transfers
 from strongroom.objects.in_order import InOrderWriter
 from strongroom.terms.errors import StoreUnavailable
 from strongroom.terms.outer_errors import BadAnswer, VersionExists

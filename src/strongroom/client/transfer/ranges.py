@@ -16,7 +16,7 @@ from http.client import HTTPException, HTTPResponse
 from itertools import count
 from typing import NoReturn, TypeVar
 
-from strongroom.client.transfer import Transfers
+from strongroom.client.transfer.transfers import Transfers
 from strongroom.terms.errors import AccessDenied, NotFound, StoreUnavailable
 from strongroom.terms.outer_errors import KeepUnavailable, ObjectSize
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NoReturn
 from urllib.parse import urlsplit
 
-from strongroom.client.gateway_urls import MOST_URLS, AskUrls, VersionUrls
 from strongroom.client.https import HttpsConnection
-from strongroom.client.ranges import PATIENCE_SECONDS, Ranges, UrlOf
 from strongroom.client.threads import run_jobs
-from strongroom.client.transfer import Gateway, Transfers
+from strongroom.client.transfer.gateway_urls import MOST_URLS, AskUrls, VersionUrls
+from strongroom.client.transfer.ranges import PATIENCE_SECONDS, Ranges, UrlOf
+from strongroom.client.transfer.transfers import Origin, Transfers
 from strongroom.directory.state import Directory
 from strongroom.objects import ObjectInfo, ObjectWriter
 from strongroom.objects.port import check_name, check_offset
@@ -65,7 +65,7 @@ class GatewayStore:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._connection, self._directory = connection, directory
-        self._ranges = Ranges(Transfers(gateway_of(connection)), patience_seconds=patience_seconds)
+        self._ranges = Ranges(Transfers(origin_of(connection)), patience_seconds=patience_seconds)
         self._versions: dict[str, _Version] = {}
 
     @property
@@ -164,10 +164,10 @@ class GatewayStore:
         version.urls |= {name: (url, since) for name, url in told.urls.items()}
 
 
-def gateway_of(connection: HttpsConnection) -> Gateway:
+def origin_of(connection: HttpsConnection) -> Origin:
     """Return where URLs lead that name no host: to the gateway that made them."""
     parts = urlsplit(connection.url)
-    return Gateway(host=parts.hostname or "", port=parts.port or 443, context=connection.context)
+    return Origin(host=parts.hostname or "", port=parts.port or 443, context=connection.context)
 
 
 def _denied(what: str) -> AccessDenied:

@@ -13,12 +13,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, NoReturn
 
-from strongroom.client.gateway_store import gateway_of
-from strongroom.client.gateway_urls import AskObject, AskParts, AskUploads, PartUrls, UploadUrls
 from strongroom.client.https import HttpsConnection
-from strongroom.client.puts import FRESH, HELD_BYTES, AskPartsOf, Parts, Puts, Stream, Whole
-from strongroom.client.ranges import PATIENCE_SECONDS, UrlOf
-from strongroom.client.transfer import Transfers
+from strongroom.client.transfer.gateway_store import origin_of
+from strongroom.client.transfer.gateway_urls import AskObject, AskParts, AskUploads, PartUrls, UploadUrls
+from strongroom.client.transfer.puts import FRESH, HELD_BYTES, AskPartsOf, Parts, Puts, Stream, Whole
+from strongroom.client.transfer.ranges import PATIENCE_SECONDS, UrlOf
+from strongroom.client.transfer.transfers import Transfers
 from strongroom.objects import ObjectInfo, ObjectWriter
 from strongroom.objects.port import check_name
 from strongroom.sealing.places import SealName, manifest_name
@@ -38,7 +38,7 @@ class GatewayUploads:
 
     def __init__(self, connection: HttpsConnection, model: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._connection, self._model = connection, model
-        self._puts = Puts(Transfers(gateway_of(connection)), patience_seconds)
+        self._puts = Puts(Transfers(origin_of(connection)), patience_seconds)
 
     @property
     def url(self) -> str:

@@ -28,13 +28,13 @@ MOST_KEPT = 64
 LONGEST_URL = 8192
 _URL = re.compile(
     r"(?P<scheme>https?)://(?:\[(?P<ip6>[0-9A-Fa-f:.]{2,45})\]|(?P<host>[A-Za-z0-9._-]{1,253}))(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<target>/[!$-~]*)\Z"
+    r"(?P<path>/[!$-~]*)\Z"
 )
 _AT_GATEWAY = re.compile(r"/v1/objects/[!$-~]*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
+class Origin:
     """Where URLs lead that name no host, and what its certificate is held against."""
 
     host: str
@@ -43,13 +43,13 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A URL in its parts. `is_gateway` if it named no host."""
+class Target:
+    """A URL in its parts, `path` with its query. `is_gateway` if it named no host."""
 
     scheme: str
     host: str
     port: int
-    target: str
+    path: str
     is_gateway: bool = False
 
     @property
@@ -61,8 +61,8 @@ class Place:
 class Transfers:
     """Requests to any number of hosts. Threads may share it; each request has a connection to itself."""
 
-    def __init__(self, gateway: Gateway | None = None, *, stalled_seconds: float = STALLED_SECONDS) -> None:
-        self._gateway, self._stalled_seconds = gateway, stalled_seconds
+    def __init__(self, origin: Origin | None = None, *, stalled_seconds: float = STALLED_SECONDS) -> None:
+        self._origin, self._stalled_seconds = origin, stalled_seconds
         self._kept: dict[tuple[str, str, int, bool], list[HTTPConnection]] = {}
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
@@ -83,23 +83,23 @@ class Transfers:
             StoreUnavailable: there is no certificate, or a wrong one.
             OSError, HTTPException: no answer, or none that is HTTP.
         """
-        place = parse_url(url, self._gateway)
-        connection = self._take(place)
+        target = parse_url(url, self._origin)
+        connection = self._take(target)
         is_done = False
         try:
             if connection.sock is None:
                 connection.connect()
             # A store that refuses need not read what is sent; why it does, it may have said before it closed.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, place.target, body, dict(headers))
+                connection.request(method, target.path, body, dict(headers))
             with contextlib.closing(connection.getresponse()) as response:
                 yield response
                 is_done = response.isclosed() and not response.will_close
         except ssl.SSLCertVerificationError as error:
-            raise StoreUnavailable(f"{place.name} is not it: {error.verify_message}") from error
+            raise StoreUnavailable(f"{target.name} is not it: {error.verify_message}") from error
         finally:
             if is_done:
-                self._put_back(place, connection)
+                self._put_back(target, connection)
             else:
                 connection.close()
 
@@ -114,18 +114,18 @@ class Transfers:
     def __del__(self) -> None:
         self.forget()
 
-    def _take(self, place: Place) -> HTTPConnection:
+    def _take(self, target: Target) -> HTTPConnection:
         with self._lock:
-            if kept := self._kept.get(_key(place)):
+            if kept := self._kept.get(_key(target)):
                 return kept.pop()
-        if place.scheme == "http":
-            return HTTPConnection(place.host, place.port, timeout=self._stalled_seconds)
-        context = self._gateway.context if place.is_gateway and self._gateway is not None else self._public_context()
-        return HTTPSConnection(place.host, place.port, timeout=self._stalled_seconds, context=context)
+        if target.scheme == "http":
+            return HTTPConnection(target.host, target.port, timeout=self._stalled_seconds)
+        context = self._origin.context if target.is_gateway and self._origin is not None else self._public_context()
+        return HTTPSConnection(target.host, target.port, timeout=self._stalled_seconds, context=context)
 
-    def _put_back(self, place: Place, connection: HTTPConnection) -> None:
+    def _put_back(self, target: Target, connection: HTTPConnection) -> None:
         with self._lock:
-            kept = self._kept.setdefault(_key(place), [])
+            kept = self._kept.setdefault(_key(target), [])
             if len(kept) < MOST_KEPT:
                 kept.append(connection)
                 return
@@ -142,26 +142,26 @@ class Transfers:
             return self._context
 
 
-def parse_url(url: str, gateway: Gateway | None = None) -> Place:
+def parse_url(url: str, origin: Origin | None = None) -> Target:
     """Return where a URL leads.
 
     Raises:
         BadAnswer: it is none of ours, carries a credential, or leads to another machine without TLS.
     """
     if len(url) <= LONGEST_URL:
-        if gateway is not None and _AT_GATEWAY.match(url):
-            return Place(scheme="https", host=gateway.host, port=gateway.port, target=url, is_gateway=True)
+        if origin is not None and _AT_GATEWAY.match(url):
+            return Target(scheme="https", host=origin.host, port=origin.port, path=url, is_gateway=True)
         if match := _URL.match(url):
             host = match["ip6"] or match["host"]
             port = int(match["port"] or (443 if match["scheme"] == "https" else 80))
             if match["scheme"] == "http" and not is_loopback(host):
                 raise BadAnswer("the gateway names a store on another machine and without TLS")
-            if gateway is not None and is_loopback(host) and not is_loopback(gateway.host):
+            if origin is not None and is_loopback(host) and not is_loopback(origin.host):
                 raise BadAnswer("the gateway, which is on another machine, names a store on this one")
             if 0 < port < 1 << 16:
-                return Place(scheme=match["scheme"], host=host, port=port, target=match["target"])
+                return Target(scheme=match["scheme"], host=host, port=port, path=match["path"])
     raise BadAnswer("the gateway names a store by what is no URL, or one with more than a host, a path and a query")
 
 
-def _key(place: Place) -> tuple[str, str, int, bool]:
-    return place.scheme, place.host, place.port, place.is_gateway
+def _key(target: Target) -> tuple[str, str, int, bool]:
+    return target.scheme, target.host, target.port, target.is_gateway

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from strongroom.client.gateway_store import GatewayStore
-from strongroom.client.gateway_uploads import GatewayUploads
 from strongroom.client.https import HttpsConnection
 from strongroom.client.released import sealed_through_keep
 from strongroom.client.session import Speaker
+from strongroom.client.transfer.gateway_store import GatewayStore
+from strongroom.client.transfer.gateway_uploads import GatewayUploads
 from strongroom.client.version import SealedVersion
 from strongroom.objects import ObjectStore, open_store
 from strongroom.terms.errors import BadRequest

@@ -8,13 +8,16 @@ import ssl
 import stat
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from strongroom.gateway.settings import GatewaySettings
 from strongroom.gateway.tls import (
@@ -100,8 +103,33 @@ def test_a_renewed_certificate_is_shown_without_a_new_start(tmp_path: Path) -> N
 
 
 def test_other_names_take_another_certificate(tmp_path: Path) -> None:
-    first = serial(made(tmp_path))
+    first = serial(made(tmp_path, names=("keep.example.org", "10.1.2.3")))
     assert serial(made(tmp_path, names=("keep.example.org",))) != first
+
+
+@pytest.mark.parametrize("name", ["other.example.org", "10.1.2.4"])
+def test_a_name_that_its_ca_is_not_for_is_refused(tmp_path: Path, name: str) -> None:
+    made(tmp_path, names=("keep.example.org", "10.1.2.3"))
+    with pytest.raises(BadRequest, match=f"other names than `{name}`"):
+        made(tmp_path, names=("keep.example.org", "10.1.2.3", name))
+
+
+@pytest.mark.parametrize("name", ["bank.example", "10.1.2.4", "::2"])
+def test_whoever_has_the_ca_s_key_stands_in_for_no_other_site(tmp_path: Path, name: str) -> None:
+    """What signs for this gateway's names signs for no others, whoever trusts it for everything."""
+    given = made(tmp_path)
+    _, ca = x509.load_pem_x509_certificates(given.certificate.read_bytes())
+    ca_key = load_pem_private_key((tmp_path / "own" / "ca.key").read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    forged = _forged(ca, ca_key, name)
+    builder = verification.PolicyBuilder().store(verification.Store([ca]))
+    with pytest.raises(verification.VerificationError, match="name constraints"):
+        builder.build_server_verifier(_subject(name)).verify(forged, [])
+    certificate, key = tmp_path / "forged.pem", tmp_path / "forged.key"
+    certificate.write_bytes(forged.public_bytes(Encoding.PEM) + ca.public_bytes(Encoding.PEM))
+    key.write_bytes(_pem(ca_key))
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        shown(server_context(Credentials(certificate=certificate, key=key, ca_pem=None)), given, name)
 
 
 def test_a_crash_between_key_and_certificate_is_mended_by_the_next_start(tmp_path: Path) -> None:
@@ -184,16 +212,35 @@ def test_the_digest_is_that_of_the_ca_s_der(tmp_path: Path) -> None:
         ca_digest(b"none")
 
 
-def shown(context: ssl.SSLContext, given: Credentials) -> int:
+def shown(context: ssl.SSLContext, given: Credentials, name: str = "localhost") -> int:
     """Return the serial number of the certificate that a client is shown."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     trusting = ssl.create_default_context(cadata=(given.ca_pem or b"").decode("ascii"))
     server = context.wrap_bio(to_server, to_client, server_side=True)
-    client = trusting.wrap_bio(to_client, to_server, server_hostname="localhost")
+    client = trusting.wrap_bio(to_client, to_server, server_hostname=name)
     for side in (client, server, client, server):
         with suppress(ssl.SSLWantReadError):
             side.do_handshake()
     return x509.load_der_x509_certificate(client.getpeercert(binary_form=True) or b"").serial_number
+
+
+def _forged(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, name: str) -> x509.Certificate:
+    """Return a certificate of `name`, with the CA's own key, to have one less."""
+    identifier = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    at = datetime.fromtimestamp(NOW, UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(ca.subject)
+        .public_key(ca_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(at - timedelta(minutes=1))
+        .not_valid_after(at + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([_subject(name)]), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(ca_key, SHA256())
+    )
 
 
 def _subject(name: str) -> x509.DNSName | x509.IPAddress:

@@ -66,7 +66,8 @@ class GatewaySettings:
     ca: Path | None = None
     """PEM of a CA that clients are to trust, where it is none of those that every system trusts."""
     names: tuple[str, ...] = ()
-    """More host names and addresses for the certificate that it makes itself, beside this machine's loopback."""
+    """More host names and addresses for the certificate that it makes itself, beside this machine's loopback. All that
+    there will ever be: its CA is made for these alone."""
     store: str | None = None
     """URL of the object store."""
     metrics_port: int | None = None

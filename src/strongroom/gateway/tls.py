@@ -6,8 +6,12 @@
     <folder>/server.pem  its certificate, 90 days, and that of the CA
 
 With less than 30 days left, or other names than it has, a new certificate is made: at a start, and looked at once a
-day. So are an operator's own files, which somebody else renews. A stand-in for the gateway learns and delays what a
-gateway can, and no more: what clients believe is proven to them.
+day. So are an operator's own files, which somebody else renews.
+
+The CA signs for the names that it was made with and for no others (RFC 5280 §4.2.1.10): a browser that trusts it for
+everything loses nothing more by that. So a name that comes later is refused: it takes a new CA, and that a new
+connection string for everybody. A stand-in for the gateway learns and delays what a gateway can, and no more: what
+clients believe is proven to them.
 """
 
 from __future__ import annotations
@@ -58,7 +62,7 @@ def credentials(settings: GatewaySettings, *, at: float) -> Credentials:
     """Return what the gateway shows to clients: its operator's files, or its own, made or renewed now.
 
     Raises:
-        BadRequest: a certificate without its key, or the other way round.
+        BadRequest: a certificate without its key, or the other way round; a name that its own CA is not for.
         UnsafePlace, BadKey, BadName: others could read the folder, a file in it is damaged, or a name is none.
     """
     if settings.certificate is not None and settings.key is not None:
@@ -66,7 +70,7 @@ def credentials(settings: GatewaySettings, *, at: float) -> Credentials:
         return Credentials(certificate=settings.certificate, key=settings.key, ca_pem=ca_pem)
     if settings.certificate is not None or settings.key is not None or settings.ca is not None:
         raise BadRequest("a certificate needs its key, and both are given or neither")
-    return _own(PrivateFolder(settings.folder), (*LOOPBACK, *settings.names), at=_instant(at))
+    return _own(PrivateFolder(settings.folder), list(dict.fromkeys((*LOOPBACK, *settings.names))), at=_instant(at))
 
 
 def ca_digest(pem: bytes) -> str:
@@ -107,13 +111,13 @@ def show(context: ssl.SSLContext, given: Credentials) -> None:
 def _own(folder: PrivateFolder, names: Sequence[str], *, at: datetime) -> Credentials:
     with folder.locked():
         if (ca_pem := folder.read(_CA)) is None:
-            ca_pem = _make_ca(folder, at)
+            ca_pem = _make_ca(folder, names, at)
         if not _is_good(folder.read(_CERTIFICATE), ca_pem, names, at):
             _make_certificate(folder, ca_pem, names, at)
     return Credentials(certificate=folder.path / _CERTIFICATE, key=folder.path / _KEY, ca_pem=ca_pem)
 
 
-def _make_ca(folder: PrivateFolder, at: datetime) -> bytes:
+def _make_ca(folder: PrivateFolder, names: Sequence[str], at: datetime) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     # Two gateways' CAs have different names, or a client that trusts one would look for its key in the other.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Strongroom gateway {os.urandom(8).hex()}")])
@@ -132,6 +136,7 @@ def _make_ca(folder: PrivateFolder, at: datetime) -> bytes:
         _builder(name, name, key.public_key(), at, CA_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
+        .add_extension(x509.NameConstraints(_subtrees(names), excluded_subtrees=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, SHA256())
@@ -148,12 +153,19 @@ def _make_certificate(folder: PrivateFolder, ca_pem: bytes, names: Sequence[str]
     ca_key = load_pem_private_key(folder.need(_CA_KEY, "key of the CA", "restore the folder from a backup"), None)
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey) or ca_key.public_key() != ca.public_key():
         raise BadKey(f"`{folder.path / _CA_KEY}` is not the key of `{_CA}` beside it", hint="restore both together")
+    permitted = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or ()
+    for name, subtree in zip(names, _subtrees(names), strict=True):
+        if subtree not in permitted:
+            raise BadRequest(
+                f"the CA in `{folder.path}` was made for other names than `{name}`",
+                hint=f"leave the name out, or remove `{_CA}` and `{_CA_KEY}`: then all clients have to connect anew",
+            )
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Strongroom gateway")])
     certificate = (
         _builder(subject, ca.subject, key.public_key(), at, CERTIFICATE_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([_name(one) for one in dict.fromkeys(names)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_name(one) for one in names]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
@@ -204,6 +216,12 @@ def _name(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
     except ValueError as error:
         raise BadName(f"`{text}` is no host name", hint="names in other scripts go as `xn--…`") from error
+
+
+def _subtrees(names: Sequence[str]) -> list[x509.GeneralName]:
+    """Return the names as a CA is constrained to them: addresses are networks of one."""
+    found = [_name(one) for one in names]
+    return [x509.IPAddress(ipaddress.ip_network(n.value)) if isinstance(n, x509.IPAddress) else n for n in found]
 
 
 def _certificate(pem: bytes, what: str) -> x509.Certificate:

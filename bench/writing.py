@@ -18,7 +18,7 @@ from sealed import SealedModel
 from subjects import OTHERS, Age, Strongroom, Subject, side_by_side
 from warm import warm_files
 
-import strongroom.client.seal
+import strongroom.client.file_seal
 
 SEAL_TARGET, DISK_TARGET = 1.2, 3.0
 
@@ -165,7 +165,7 @@ def _write(sealed: SealedModel, folder: Path) -> float:
 @contextmanager
 def _null_digests() -> Iterator[None]:
     """Let our pipeline digest nothing, here and nowhere else, to see what digests cost."""
-    room: Any = strongroom.client.seal
+    room: Any = strongroom.client.file_seal
     room.hashlib = SimpleNamespace(sha256=_NullDigest)
     try:
         yield

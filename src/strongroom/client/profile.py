@@ -260,14 +260,14 @@ def create_profile(
     Raises:
         OutputExists: there is one already. UnsafePlace: the folder is open to others.
     """
-    place = PrivateFolder(profile_folder(folder))
+    home = PrivateFolder(profile_folder(folder))
     who = Who(subject=subject, security_key=security_key, device=device)
     parse_record(Who, record_json(who))
     try:
-        place.write_new(_PROFILE, canonical.encode(record_json(who)))
+        home.write_new(_PROFILE, canonical.encode(record_json(who)))
     except OutputExists as error:
-        raise OutputExists(f"there is a profile in `{place.path}`", hint=f"set `{HOME}` to a new folder") from error
-    profile = Profile(place, who)
+        raise OutputExists(f"there is a profile in `{home.path}`", hint=f"set `{HOME}` to a new folder") from error
+    profile = Profile(home, who)
     profile.make_key()
     return profile
 
@@ -278,6 +278,6 @@ def open_profile(folder: Path | None = None) -> Profile:
     Raises:
         NotFound: there is none. UnsafePlace: others can read it. NotCanonical, BadRecord: it is none.
     """
-    place = PrivateFolder(profile_folder(folder))
-    data = place.need(_PROFILE, "profile", NO_PROFILE)
-    return Profile(place, parse_record(Who, canonical.parse(data)))
+    home = PrivateFolder(profile_folder(folder))
+    data = home.need(_PROFILE, "profile", NO_PROFILE)
+    return Profile(home, parse_record(Who, canonical.parse(data)))

@@ -162,7 +162,9 @@ class House:
             signed = self.done(name, "deployment", "sign", draft, "--yes", words, "-o", signature)
             assert "a quorum is 2 of 5 founders" in signed.err
         founding = ("deployment", "found", draft, *signatures, "--socket", self.keep.socket)
-        self.deployment = self.done("Ada", *founding).out.strip()
+        founded = self.done("Ada", *founding)
+        assert "by the string that `strongroom up` prints" in founded.err
+        self.deployment = founded.out.strip()
         for name in PEOPLE:
             self.done(name, "connect", self.place)
 

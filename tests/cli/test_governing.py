@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from strongroom.client.place import Place
+from strongroom.client.profile import open_profile
 from strongroom.terms.errors import (
     AlreadyDone,
     BadPolicy,
@@ -64,6 +68,71 @@ def test_a_person_gets_a_second_device_and_a_second_key(house: House) -> None:
     assert house.agree(adding, "governor", "Ben", "Cleo")["enacted"] is not None
     assert len(house.json("Dan", "log", "list", "--kind", "credential.added")["entries"]) == 1
     house.login("Dan")
+
+
+def test_a_responder_ends_a_session_and_nobody_else_another_s(house: House) -> None:
+    shown = house.json("Ada", "show")
+    ben = house.json("Ben", "whoami")
+    (session,) = (one["session"] for one in shown["sessions"] if one["person"] == ben["subject"])
+    assert ben["device"] in {one["device"] for one in shown["devices"]}
+    assert [one for one in shown["credentials"] if one["person"] == ben["subject"]]
+    about_ben = house.json("Ada", "show", "Ben")
+    assert about_ben["sessions"] == [session]
+    assert about_ben["devices"] == [ben["device"]]
+    house.refused("Dan", Denied, "session", "end", session)
+    assert "ended" in house.done("Ada", "session", "end", session).out
+    assert session not in house.done("Ada", "show").out
+    assert "your session was ended" in house.refused("Ben", UnknownSigner, "inbox").err
+    house.login("Ben")
+
+
+def test_outside_a_trial_nobody_is_logged_in_by_a_command(house: House) -> None:
+    house.refused("Eve", UnknownSigner, "inbox")
+    assert house.json("Eve", "whoami")["session_until"] is None
+    assert "logged in" not in house.done("Eve", "show").err
+
+
+def test_an_inbox_says_in_words_what_it_is_about(house: House) -> None:
+    enrolling = ("model.enrol", "--name", "acme/words", "--label", 1, "--purpose", "for the words")
+    house.done("Ada", "propose", *enrolling)
+    giving = ("role.give", "--subject", "Dan", "--role", "writer", "--team", "core", "--purpose", "he asked")
+    house.done("Ada", "propose", *giving)
+    found = {one["act"]: one for one in house.json("Ben", "inbox")["proposals"]}
+    assert found["model.enrol"]["in_words"] == "acme/words, label 1: for the words"
+    assert re.fullmatch(r"person-\w+ \(Dan\), writer@core: he asked", found["role.give"]["in_words"])
+    assert "acme/words, label 1: for the words" in house.done("Ben", "inbox").out
+    for one in found.values():
+        house.done("Ada", "withdraw", one["proposal"])
+
+
+def test_who_asks_for_a_workload_is_told_which_role_it_lacks(house: House) -> None:
+    store = (house.folder / "store").as_uri()
+    house.writer("server")
+    model = write_model(house.folder / "served", {"weights.bin": b"weights"})
+    made = house.json("server", "seal", model, "--as", "acme/atlas", "--store", store)
+    asking = ("request", made["version"], "--for", "1h", "--purpose", "to serve", "--workload", "server")
+    said = house.done("Dan", *asking).err
+    assert "lacks the role `researcher`" in said
+    assert "`strongroom propose role.give --subject workload-" in said
+    explaining = ("policy", "explain", "server", made["version"])
+    assert house.json("Ada", *explaining)["be granted"]["allowed"] is False
+    house.govern("role.give", "--subject", "server", "--role", "researcher", "--team", "core")
+    assert "lacks" not in house.done("Dan", *asking).err
+    assert house.json("Ada", *explaining)["be granted"]["allowed"] is True
+
+
+def test_a_keep_that_hangs_is_not_waited_for_where_an_older_copy_will_do(house: House, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(tmp_path / "hung"))
+        hung.listen()
+        shutil.copytree(house.home("Eve"), tmp_path / "eve")
+        place = Place(name=house.deployment, socket=tmp_path / "hung")
+        open_profile(tmp_path / "eve").join(place)
+        outcome = run_inside("--home", tmp_path / "eve", "show")
+    assert outcome.code == 0, outcome
+    waited = re.search(r"older copy of the log: .* has not answered for ([0-9.]+) s", outcome.err)
+    assert waited is not None, outcome
+    assert float(waited[1]) < 25
 
 
 def test_an_attester_says_facts_until_it_is_revoked(house: House) -> None:

@@ -39,7 +39,8 @@ KNOWN = """
 keygen, seal, open, exec, ls, inspect, scrub, store, store sweep, keep, keep serve, share, share fetch, unseal
 deployment, deployment card, deployment draft, deployment sign, deployment found, deployment status
 up, relay, connect, device, device enrol, alias, alias set, alias list, copies, watch, completion
-login, logout, whoami, request, propose, show, inbox, approve, reject, withdraw, freeze, thaw, attest, doctor
+login, logout, session, session end, whoami, request, propose, show, inbox, approve, reject, withdraw
+freeze, thaw, attest, doctor
 grant, grant revoke, label, label raise, credential, credential report, attester, attester revoke
 log, log list, log show, log follow, log verify, log prove, log export
 policy, policy check, policy explain, policy show

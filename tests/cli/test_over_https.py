@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -24,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from strongroom.client.following import News, follow
 from strongroom.client.profile import open_profile
 from strongroom.client.session import resume_speaker
-from strongroom.terms.errors import BadRequest, StrongroomError, UnknownSigner, WrongDeployment
+from strongroom.terms.errors import BadRequest, NotFound, StrongroomError, UnknownSigner, WrongDeployment
 from strongroom.terms.outer_errors import GatewayImpostor, KeepUnavailable
 from tests.attacks.versions import MODEL, read_tree, write_model
 from tests.cli.command import Outcome, run_inside
@@ -63,6 +64,12 @@ def refused(real: RealGateway, error: type[StrongroomError], *arguments: object,
     return outcome
 
 
+def carry_key(where: Path, to: Path) -> None:
+    """Pull a security key out in one place and plug it in in another. One that was in both would count as cloned."""
+    (to / "security-key.json").write_bytes((where / "security-key.json").read_bytes())
+    (to / "security-key.json").chmod(0o600)
+
+
 # --- the same commands -------------------------------------------------------------------------
 
 
@@ -95,17 +102,21 @@ def test_a_new_laptop_takes_two_commands_and_a_login(real: RealGateway, tmp_path
     ada = done(real, "whoami")["subject"]
     laptop, card = tmp_path / "laptop", tmp_path / "laptop.card"
     enrolling = ("device", "enrol", real.place, "--person", ada, "--name", "laptop", "--key", "software")
-    device = done(real, *enrolling, "-o", card, home=laptop)["device"]
+    made = run(real, *enrolling, "-o", card, "--json", home=laptop)
+    assert "a trial, which stays on one machine" in made.err
+    device = json.loads(made.out)["device"]
     assert (laptop / "key.pem").stat().st_mode & 0o777 == 0o600
     assert "PRIVATE" not in card.read_text()
-    refused(real, UnknownSigner, "login", home=laptop)
+    for reading in (("login",), ("show",), ("ls",), ("seal", card, "--as", "acme/atlas")):
+        outcome = refused(real, UnknownSigner, *reading, home=laptop)
+        assert "does not know this machine yet" in outcome.err
+        assert "hand over your card" in outcome.err
     proposing = ("propose", "device.enrol", "--card", card, "--zone", "here", "--purpose", "my new laptop")
     assert done(real, *proposing)["enacted"] is not None
-    # The security key is plugged in there.
-    (laptop / "security-key.json").write_bytes((real.ada.path / "security-key.json").read_bytes())
-    (laptop / "security-key.json").chmod(0o600)
+    carry_key(real.ada.path, laptop)
     assert done(real, "login", home=laptop)["subject"] == ada
     assert done(real, "whoami", home=laptop)["device"] == device
+    carry_key(laptop, real.ada.path)
     assert open_profile(laptop).who.url == real.url
 
 
@@ -146,7 +157,51 @@ def test_a_siem_follows_the_log_as_a_workload_with_no_role(real: RealGateway, tm
     assert {"Ada", "siem"} <= {one["user"]["name"] for one in events if "user" in one}
 
 
+def test_in_a_trial_the_command_line_logs_in_by_itself_and_says_so(real: RealGateway) -> None:
+    own = open_profile(real.ada.path)
+    for command in (("inbox",), ("show",)):
+        done(real, "logout")
+        outcome = run(real, *command)
+        assert outcome.code == 0, outcome
+        assert [line for line in outcome.err.splitlines() if "its software key takes no touch" in line]
+        assert own.session() is not None
+        assert "software key" not in run(real, *command).err
+    assert "(Ada)" in outcome.out
+
+
+def test_whose_session_another_ended_reads_on_by_the_device(real: RealGateway, tmp_path: Path) -> None:
+    """A gateway shows the end of a session to nobody in it: the key is forgotten, and the device asks."""
+    done(real, "login")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(real.ada.path, elsewhere)
+    done(real, "login", home=elsewhere)
+    other = open_profile(elsewhere).session()
+    assert other is not None
+    assert {one["session"] for one in done(real, "show")["sessions"]} >= {other.session}
+    assert done(real, "session", "end", other.session)["entry"] == "session.closed"
+    outcome = run(real, "inbox", home=elsewhere)
+    assert outcome.code == 0, outcome
+    assert "logged in until" in outcome.err
+    fresh = open_profile(elsewhere).session()
+    assert fresh is not None
+    assert fresh.session != other.session
+    # One's own is ended as by `logout`.
+    assert done(real, "session", "end", fresh.session, home=elsewhere)["entry"] == "session.closed"
+    assert open_profile(elsewhere).session() is None
+    carry_key(elsewhere, real.ada.path)
+
+
 # --- the errors that a person needs ------------------------------------------------------------
+
+
+def test_who_begins_is_told_how_a_person_and_how_a_laptop_does(real: RealGateway, tmp_path: Path) -> None:
+    for command in (("connect", real.place), ("show",), ("login",)):
+        outcome = refused(real, NotFound, *command, home=tmp_path / "nobody")
+        assert "`strongroom deployment card --deployment" in outcome.err
+        assert "`strongroom device enrol" in outcome.err
+    outcome = refused(real, NotFound, "seal", tmp_path, "--as", "acme/nope")
+    assert "`strongroom propose model.enrol --name acme/nope" in outcome.err
+    assert "`--as acme/nope`" in refused(real, NotFound, "seal", tmp_path, "--as", "acme/nope@3").err
 
 
 def test_a_wrong_digest_of_the_authority_is_an_impostor_and_nothing_is_changed(real: RealGateway) -> None:
@@ -157,7 +212,8 @@ def test_a_wrong_digest_of_the_authority_is_an_impostor_and_nothing_is_changed(r
 
 
 def test_an_authority_that_the_system_does_not_trust_needs_its_digest(real: RealGateway) -> None:
-    refused(real, GatewayImpostor, "connect", f"{real.url}#{real.deployment}")
+    outcome = refused(real, GatewayImpostor, "connect", f"{real.url}#{real.deployment}")
+    assert "is `&ca=…` missing" in outcome.err
 
 
 def test_another_deployment_than_the_one_that_was_named_is_refused(real: RealGateway, tmp_path: Path) -> None:

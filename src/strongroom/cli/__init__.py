@@ -32,6 +32,7 @@ from strongroom.cli import (
     sessions,
     showing,
     store,
+    stored,
     up,
     versions,
     watching,
@@ -78,6 +79,7 @@ def cli(home: Path | None) -> None:
 for command in (
     *keys.commands,
     *versions.commands,
+    *stored.commands,
     *running.commands,
     store.group,
     up.up,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,11 @@ from strongroom.cli.output import moment, note, show, table
 from strongroom.terms.errors import BadRequest, NotAllowed
 
 if TYPE_CHECKING:
+    from strongroom.acts.propose import Propose
     from strongroom.client.deployment import Done
     from strongroom.client.review import Review
     from strongroom.client.session import Session
+    from strongroom.directory.state import Proposal
 
 role_option = click.option("--role", default=None, metavar="WORD", help="In which role: needed where you have several.")
 team_option = click.option("--team", default=None, metavar="WORD", help="In which team: needed where you have several.")
@@ -29,16 +31,19 @@ def inbox() -> None:
 
     session = here.session()
     found = list(waiting(session.directory, session.subject, at=session.now()))
-    session.learn({one.proposal.by for one in found} | {one.about for one in found})
+    said = {one.proposal.proposal: _said(session, one.proposal) for one in found}
+    things = {one.proposal.by for one in found} | {one.about for one in found}
+    session.learn(things, {digest for one in said.values() for digest in (one.purpose, _details(one)) if digest})
     called = session.deployment.called
     rows = [("PROPOSAL", "ACT", "ABOUT", "BY", "OPEN UNTIL", "YOUR VOICE")]
     known = []
     for one in found:
         asked, voices = one.proposal, [f"{role}@{team}" for role, team in one.voices]
         until = moment(asked.until)
-        rows.append((asked.proposal, asked.act, called(one.about), called(asked.by), until, ", ".join(voices)))
+        text = _in_words(session, one.about, said[asked.proposal])
+        rows.append((asked.proposal, asked.act, text, called(asked.by), until, ", ".join(voices)))
         told = {"proposal": asked.proposal, "act": asked.act, "about": one.about, "by": asked.by, "until": asked.until}
-        known.append(told | {"voices": voices})
+        known.append(told | {"voices": voices, "in_words": text})
     show({"proposals": known}, table(rows) if found else ["nothing waits for you"])
 
 
@@ -91,6 +96,39 @@ def withdraw(proposal: str) -> None:
 
     done = take_back(here.session(), proposal)
     show({"proposal": proposal, "index": done.logged.index}, [f"withdrawn, entry {done.logged.index}"])
+
+
+def _said(session: Session, proposal: Proposal) -> Propose:
+    """Return what the proposer said, from the verified log."""
+    from strongroom.acts.propose import Propose
+    from strongroom.statements.statement import parse_statement
+    from strongroom.terms.records import parse_record
+
+    envelope = session.deployment.replica.entry(proposal.index).envelope()
+    return parse_record(Propose, parse_statement(envelope).body)
+
+
+def _details(said: Propose) -> str | None:
+    """Return the digest of the name that the change gives to something, if it does."""
+    change: Any = said.change
+    digest: str | None = change.get("details")
+    return digest
+
+
+def _in_words(session: Session, about: str, said: Propose) -> str:
+    """Return what a proposal is about in a few words: what is named, what it becomes, and what for."""
+    from strongroom.acts.act import DEPLOYMENT
+    from strongroom.client.names import NOT_PROVEN
+
+    change: Any = said.change
+    names, called = session.deployment.names, session.deployment.called
+    details = _details(said)
+    parts = [names.text_of(details) or NOT_PROVEN] if details is not None else []
+    parts += [called(about)] if about != DEPLOYMENT else []
+    parts += [f"{change['role']}@{change['team']}"] if "role" in change else []
+    parts += [f"label {change['label']}"] if "label" in change else []
+    purpose = names.text_of(said.purpose) or NOT_PROVEN
+    return f"{', '.join(parts) or 'the deployment'}: {purpose}"
 
 
 def review_lines(read: Review) -> list[str]:

@@ -193,7 +193,8 @@ def found(draft_file: Path, signatures: tuple[Path, ...], socket: Path) -> None:
     read = parse_draft(read_file(draft_file))
     given = [parse_signature(read_file(path)) for path in signatures]
     name = found_deployment(Connection(socket), read, given)
-    note(f"founded. Everybody: `strongroom connect {socket.absolute()}#{name}`; custodians: `share fetch`")
+    note(f"founded. On this host: `strongroom connect '{socket.absolute()}#{name}'`; then custodians: `share fetch`")
+    note("everybody else connects through a gateway, by the string that `strongroom up` prints once it is ready")
     show({"deployment": name, "socket": str(socket.absolute())}, [name])
 
 

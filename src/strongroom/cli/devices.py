@@ -37,7 +37,8 @@ def connect(place: Place) -> None:
     /run/keep/socket#sr1:6251…                  the keep itself, on its own host
 
     Nothing is trusted on first use: what answers has to have that name, and that certificate. Connect again to go by
-    another gateway. A machine that is not enrolled yet begins with `device enrol` or `deployment card`.
+    another gateway. Who is new to the deployment begins with `deployment card --deployment …`, one more machine of
+    somebody's with `device enrol …`: both connect as well, and take the same string.
     """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
     from strongroom.client.joining import join
 
@@ -71,13 +72,16 @@ def enrol(place: Place, person: str, name: str, new_key: bool, security_key: str
     here         strongroom device enrol https://…#sr1:… --person person-… --name laptop -o laptop.card
     elsewhere    strongroom propose device.enrol --card laptop.card --zone lab --purpose "my new laptop"
 
-    Then `strongroom login`, here. In a trial, proposing it is enough.
+    Then `strongroom login`, here, with the security key that its person has. A trial stays on the machine that it was
+    begun on: its security key is a file there, and its gateway listens for that machine alone.
     """  # noqa: D301 - click takes a backspace for "leave these lines as they are"
     from strongroom.client.newcomer import acquaint
     from strongroom.directory import find
 
     own = own_profile(person, security_key)
     directory = acquaint(own, place)
+    if directory.trial:
+        note("this is a trial, which stays on one machine: to log in here takes the security key that is a file there")
     if directory.size > 1:  # whom only the founding is shown, is told later
         find.person(directory, person)
     card = _card_with_key(own, name, directory) if new_key else _card(own, name, directory)

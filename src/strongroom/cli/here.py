@@ -49,6 +49,14 @@ def profile() -> Profile:
     return open_profile(folder)
 
 
+def is_joined() -> bool:
+    """Tell whether there is a profile here that belongs to a deployment."""
+    try:
+        return profile().who.deployment is not None
+    except StrongroomError:
+        return False
+
+
 def folder() -> PrivateFolder:
     """Return the profile's folder; errors as for `profile`."""
     from strongroom.client.private_folder import PrivateFolder
@@ -221,6 +229,7 @@ def _resumed(own: Profile, deployment: Deployment) -> Speaker:
 
     def tell(session: Session) -> None:
         note(f"logged in until {moment(session.until)} UTC: this is a trial, and its software key takes no touch")
+        deployment.sync()
 
     with enrolled(deployment):
         return resume_speaker(own, deployment, tell=tell)

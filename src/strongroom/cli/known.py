@@ -82,7 +82,11 @@ def remember(folder: PrivateFolder, deployment: Deployment) -> None:
     )
     named = {one: name_of(deployment, one) or known.get(one) for kind in things for one in kind}
     found = {one: text for one, text in named.items() if text is not None}
-    found |= {one: one for kind in (directory.proposals, directory.grants, directory.devices) for one in kind}
+    found |= {
+        one: one
+        for kind in (directory.proposals, directory.grants, directory.devices, directory.sessions)
+        for one in kind
+    }
     kept = dict(list(found.items())[-MOST:])
     if kept != known:
         folder.replace(FILE, json.dumps(kept).encode("ascii"))

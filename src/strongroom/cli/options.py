@@ -14,7 +14,6 @@ from strongroom.cli.output import as_json
 from strongroom.objects import ObjectStore, open_store
 from strongroom.sealing.keys import Identity
 from strongroom.terms.digests import parse_digest
-from strongroom.terms.names import VersionName, parse_version
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,10 +58,6 @@ class Duration(click.ParamType[int]):
         return int(found[1]) * _UNITS[found[2]]
 
 
-def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> VersionName | None:
-    return None if value is None else parse_version(value)
-
-
 def _store(context: click.Context, parameter: click.Parameter, value: str | None) -> ObjectStore | None:
     # For completion, nothing is opened.
     return None if value is None or context.resilient_parsing else open_store(value)
@@ -103,7 +98,14 @@ keep_store_option = click.option(
     metavar="URL",
     help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`. [default: through the gateway]",
 )
-version_argument = click.argument("version", callback=_version, metavar="VERSION")
+listed_store_option = click.option(
+    "--store",
+    default=None,
+    envvar="STRONGROOM_STORE",
+    callback=_store,
+    metavar="URL",
+    help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`. [default: your deployment]",
+)
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, 256),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from strongroom.policy.requests import Tally
 
 _APPROVER = "approver"
+_GRANTED = "be granted, if every approver agrees"
 
 
 @click.group("policy")
@@ -116,6 +117,23 @@ def explain(person: str, version: str, device: str | None, zone: str | None) -> 
     show({title.split(",")[0]: _json(found) for title, found in steps.items()}, lines)
 
 
+def lacking_role(directory: Directory, workload: str, version: str) -> str | None:
+    """Return a role that somebody holds, and with which alone a workload could open what else it could not."""
+    from strongroom.directory.state import made
+
+    def could(one: Directory) -> bool:
+        return _steps(one, workload, version, None, None)[_GRANTED].allowed
+
+    if could(directory):
+        return None
+    for held in {held.role: held for person in directory.people.values() for held in person.roles}.values():
+        supposed, own = directory.copy(), directory.workloads[workload]
+        supposed.workloads[workload] = made(type(own), own, roles=(*own.roles, made(type(held), held, model=None)))
+        if could(supposed):
+            return held.role
+    return None
+
+
 def _steps(
     directory: Directory, subject: str, target: str, device: str | None, place: str | None
 ) -> dict[str, Explanation]:
@@ -152,8 +170,11 @@ def _steps(
         )
 
     everybody = _everybody(directory, without=people_behind(directory, subject))
-    steps = {} if subject.startswith("workload-") else {"ask, just logged in": said("propose", Tally())}
-    steps["be granted, if every approver agrees"] = said("grant.give", everybody)
+    if subject.startswith("workload-"):
+        # Somebody else asks on its behalf, and is who is granted it: what it takes itself shows once it opens.
+        steps = {_GRANTED: said("release", everybody, grant=True)}
+    else:
+        steps = {"ask, just logged in": said("propose", Tally()), _GRANTED: said("grant.give", everybody)}
     if (grant := _live_grant(directory, subject, target, device, at)) is not None:
         without = people_behind(directory, subject) | {grant.proposer}
         quorum = tally(standing(directory, grant.approvals, without=without, label=label_of(directory, target)))

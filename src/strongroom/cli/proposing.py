@@ -14,6 +14,7 @@ from strongroom.cli.output import note, show
 if TYPE_CHECKING:
     from strongroom.acts.act import Act
     from strongroom.client.deployment import Done
+    from strongroom.client.session import Session
 
 _HOUR = 3600
 
@@ -39,6 +40,8 @@ def request(version: str, seconds: int, purpose: str, files: tuple[str, ...], wo
     session = here.session()
     subject = None if workload is None else find_thing(session, workload, ("workload",))
     done = request_access(session, version, seconds / _HOUR, purpose, files or None, workload=subject)
+    if subject is not None:
+        _warn_of_role(session, subject, version)
     show_proposed(done)
 
 
@@ -61,6 +64,16 @@ class Proposals(click.Group):
 @click.group("propose", cls=Proposals)
 def propose() -> None:
     """Propose a change, which others approve. People, models, zones, … are given by name or identifier."""
+
+
+def _warn_of_role(session: Session, workload: str, version: str) -> None:
+    """Say so where a workload lacks a role, without which it could not open whatever others approve."""
+    from strongroom.cli.policies import lacking_role
+
+    found = session.deployment.names.version(session.directory, version)
+    if (role := lacking_role(session.directory, workload, found.version)) is not None:
+        note(f"{session.deployment.called(workload)} lacks the role `{role}`, without which it opens nothing of this:")
+        note(f"`strongroom propose role.give --subject {workload} --role {role} --team … --purpose …`")
 
 
 def show_proposed(done: Done) -> None:

@@ -1,4 +1,4 @@
-"""`strongroom login`, `logout`, `whoami`; `share fetch` and `unseal`, which custodians do without a session."""
+"""`strongroom login`, `logout`, `session end`, `whoami`; `share fetch` and `unseal`, which take no session."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from strongroom.cli import here
 from strongroom.cli.files import read_text
+from strongroom.cli.known import Known
 from strongroom.cli.options import Duration, PathText, json_option, yes_option
 from strongroom.cli.output import count, moment, note, show
 from strongroom.terms.errors import NotFound
@@ -30,8 +31,9 @@ def login(seconds: int) -> None:
 
     own = here.person()
     deployment = connect(own)
-    _learn_credentials(own, deployment.sync())
-    session = open_session(own, deployment, here.security_key(own), hours=seconds / _HOUR)
+    with here.enrolled(deployment):
+        _learn_credentials(own, deployment.sync())
+        session = open_session(own, deployment, here.security_key(own), hours=seconds / _HOUR)
     session.learn([session.subject])
     until = moment(session.until)
     note(f"logged in as {session.deployment.called(session.subject)} until {until} UTC")
@@ -45,6 +47,29 @@ def logout() -> None:
     session = here.session()
     session.logout()
     show({"subject": session.subject}, ["logged out"])
+
+
+@click.group("session")
+def session_group() -> None:
+    """The sessions of people, which `strongroom show` lists."""
+
+
+@session_group.command()
+@click.argument("session_id", type=Known("SESSION", "session"), metavar="SESSION")
+@json_option
+def end(session_id: str) -> None:
+    """End a session at once: as a responder anybody's, or one of your own. What it has open ends with it."""
+    session = here.session()
+    if (kept := session.profile.session()) is not None and kept.session == session_id:
+        session.logout()
+        show({"target": session_id, "index": None, "entry": "session.closed"}, ["logged out"])
+        return
+    done = session.close_session(session_id)
+    whose = session.deployment.called(session.subject)
+    show(
+        {"target": session_id, "index": done.logged.index, "entry": done.logged.entry.kind},
+        [f"ended: {session_id}, by {whose}, entry {done.logged.index}"],
+    )
 
 
 @click.command()
@@ -141,4 +166,4 @@ def _learn_credentials(own: Profile, directory: Directory) -> None:
             own.add_credential(one.credential, one.raw_id)
 
 
-commands = (login, logout, whoami, unseal)
+commands = (login, logout, session_group, whoami, unseal)

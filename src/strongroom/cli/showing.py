@@ -14,10 +14,11 @@ from strongroom.cli.output import moment, show, table
 
 if TYPE_CHECKING:
     from strongroom.cli.here import Reader
+    from strongroom.directory.state import Directory
     from strongroom.terms.canonical import Json
 
 Row = tuple[str, ...]
-_KINDS = ("person", "workload", "zone", "model", "version", "alias", "statement", "grant", "device")
+_KINDS = ("person", "workload", "zone", "model", "version", "alias", "statement", "grant", "device", "session")
 
 
 @click.command("show")
@@ -40,6 +41,8 @@ def show_(thing: str | None) -> None:
 
 
 def _show_all(reader: Reader) -> None:
+    from strongroom.cli.things import RECORDS
+
     directory, now = reader.directory, reader.directory.at
     state = [
         word
@@ -68,7 +71,7 @@ def _show_all(reader: Reader) -> None:
         "time_doubted": directory.time_doubted,
         "quorum": directory.quorum,
     }
-    for plural in ("people", "devices", "workloads", "attesters", "zones", "models", "versions", "grants", "proposals"):
+    for plural in RECORDS.values():
         things = getattr(directory, plural)
         known[plural] = [_json(reader, identifier, things[identifier]) for identifier in things]
     show(known, lines)
@@ -84,6 +87,21 @@ def _tables(reader: Reader, now: int) -> Iterable[tuple[Row, list[Row]]]:
     yield (
         ("DEVICE", "OF", "ZONE", ""),
         [(name, called(d.person), called(d.zone), _state(d)) for name, d in directory.devices.items()],
+    )
+    yield (
+        ("SECURITY KEY", "OF", "KIND", ""),
+        [
+            (name, called(c.person), "software" if c.software else "security key", _state(c))
+            for name, c in directory.credentials.items()
+        ],
+    )
+    yield (
+        ("SESSION", "OF", "DEVICE", "UNTIL"),
+        [
+            (name, called(s.person), s.device or "none", moment(s.until))
+            for name, s in directory.sessions.items()
+            if s.until >= now
+        ],
     )
     yield (
         ("WORKLOAD", "ROLES", "SPONSOR", "ZONE", ""),
@@ -134,11 +152,23 @@ def _show_thing(reader: Reader, identifier: str) -> None:
     reader.learn([identifier])
     known = _json(reader, identifier, record)
     known["facts"] = live_facts(reader.directory, identifier, reader.directory.at)
+    if kind == "person":
+        known |= _belongings(reader.directory, identifier)
     lines = [
         reader.called(identifier),
         *(f"{name:<20} {_said(value)}" for name, value in known.items() if name != kind),
     ]
     show(known, lines)
+
+
+def _belongings(directory: Directory, person: str) -> dict[str, list[str]]:
+    """Return the identifiers of what a person has, and what is not gone."""
+    now, kinds = directory.at, ("credentials", "devices", "sessions")
+
+    def is_there(one: Any) -> bool:
+        return one.person == person and not getattr(one, "removed", False) and getattr(one, "until", now) >= now
+
+    return {kind: [name for name, one in getattr(directory, kind).items() if is_there(one)] for kind in kinds}
 
 
 def _show_proposal(reader: Reader, proposal: str) -> None:
@@ -175,7 +205,9 @@ def _roles(roles: Iterable[Any]) -> str:
 def _state(thing: Any) -> str:
     if getattr(thing, "removed", False):
         return "removed"
-    return "FROZEN" if thing.frozen else ""
+    if getattr(thing, "compromised", False):
+        return "REPORTED"
+    return "FROZEN" if getattr(thing, "frozen", False) else ""
 
 
 def _said(value: Json) -> str:

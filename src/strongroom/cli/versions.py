@@ -1,11 +1,10 @@
-"""`strongroom seal, open, ls, inspect, scrub`: versions in and out of a store."""
+"""`strongroom seal` and `open`: versions into a store, and out of it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,19 +17,17 @@ from strongroom.cli.options import (
     json_option,
     keep_store_option,
     manifest_option,
-    store_option,
     threads_option,
-    version_argument,
 )
-from strongroom.cli.output import bar, count, moment, note, show, show_error, size, table
+from strongroom.cli.output import bar, count, note, show, size
 from strongroom.objects import ObjectStore
 from strongroom.sealing.keys import Identity
-from strongroom.sealing.manifest import Manifest, SealedFile
-from strongroom.terms.errors import ObjectTampered
-from strongroom.terms.names import VersionName, parse_version
+from strongroom.terms.errors import NotFound
+from strongroom.terms.names import parse_version
 
 if TYPE_CHECKING:
     from strongroom.client.seal import SealOptions
+    from strongroom.client.session import Speaker
     from strongroom.client.version import SealedVersion
 
 
@@ -169,89 +166,6 @@ def open_(
     show(result | {"files": [str(place) for place in made]}, [str(made[0] if path else to)])
 
 
-@click.command()
-@store_option
-@json_option
-def ls(store: ObjectStore) -> None:
-    """List the versions of a store."""
-    from strongroom.client.catalogue import describe_versions
-
-    versions = list(describe_versions(store))
-    rows = [("VERSION", "FILES", "SEALED SIZE", "SEALED AT", "MANIFEST")]
-    for entry in versions:
-        state = entry.manifest if entry.problem is None else f"unreadable: {entry.problem}"
-        rows.append((str(entry.name), str(entry.objects), size(entry.size_bytes), moment(entry.modified_at), state))
-    found = [asdict(entry) | {"name": str(entry.name)} for entry in versions]
-    show({"versions": found}, table(rows) if versions else [f"no versions in {store.url}"])
-
-
-@click.command()
-@version_argument
-@identity_option(required=False)
-@store_option
-@manifest_option
-@json_option
-def inspect(version: VersionName, identity: Identity | None, store: ObjectStore, digest: str | None) -> None:
-    """Show what can be known of a version: without a key its objects and sizes, with one its files and tensors."""
-    from strongroom.client.version import fetch_manifest
-    from strongroom.sealing.manifest import open_manifest
-
-    manifest = fetch_manifest(store, version, digest=digest)
-    known = _public(manifest)
-    lines = [f"{key.replace('_', ' '):<12} {value}" for key, value in known.items() if not isinstance(value, list)]
-    if identity is None:
-        note("files and tensors are sealed: give an `--identity` to see them")
-    else:
-        files = open_manifest(manifest, identity).files
-        known["files"] = [_file(file) for file in files]
-        if digest is None:
-            note(f"writer not verified: insist on this version with `--manifest {manifest.digest}`")
-        lines += ["", *table([("FILE", "SIZE", "TENSORS"), *[_file_row(file) for file in files]])]
-        for file in files:
-            lines += _tensor_lines(file)
-    show(known, lines)
-
-
-@click.command()
-@click.argument("names", nargs=-1, metavar="[VERSION…]")
-@store_option
-@manifest_option
-@threads_option
-@json_option
-def scrub(names: tuple[str, ...], store: ObjectStore, digest: str | None, threads: int | None) -> None:
-    """Check every stored byte of versions, or of the whole store, against their manifests. Needs no key.
-
-    Names each damaged object and place. What it shows is rot and clumsy hands: against somebody who can write to the
-    store, give `--manifest`, which pins the one version that is named.
-    """
-    from strongroom.client.scrub import scrub as scrub_store
-
-    if digest is not None and len(names) != 1:
-        raise click.UsageError("`--manifest` goes with exactly one version")
-    chosen = [parse_version(name) for name in names] or None
-    with bar("scrubbing") as progress:
-        report = scrub_store(
-            store, chosen, digest=digest, threads=threads, on_start=progress.start, progress=progress.advance
-        )
-    lines = [
-        f"damaged: {found.version}: `{found.object}` at byte {found.offset}, {found.length} bytes: {found.what}"
-        for found in report.damage
-    ]
-    if report.stray:
-        note(f"{count(report.stray, 'object')} of no version: see `strongroom store sweep`")
-    summary = (
-        f"checked {count(report.versions, 'version')}, {count(report.objects, 'object')}, {size(report.size_bytes)}"
-    )
-    if not report.damage:
-        show(asdict(report), [f"{summary}: all as it was sealed" if report.versions else f"no versions in {store.url}"])
-        return
-    error = ObjectTampered(
-        f"{summary}: {count(len(report.damage), 'damaged place')}", hint="restore what is named from a backup"
-    )
-    show_error(error, result=asdict(report), lines=lines)
-    click.get_current_context().exit(error.exit_code)
-
-
 def _own_store(store: ObjectStore | None) -> ObjectStore:
     """Return the store that was named, outside any deployment."""
     if store is None:
@@ -272,6 +186,7 @@ def _seal_through_keep(
 
     speaker = here.speaker()
     speaker.learn(speaker.directory.models)
+    _check_enrolled(speaker, model)
     to = store_to_write(speaker, model, store)
     made = seal_through_keep(speaker, paths, model, to, notes=notes, lineage=lineage, **options)
     sealed = made.sealed
@@ -283,6 +198,18 @@ def _seal_through_keep(
     show(known | {"left_out": sealed.left_out}, [sealed.manifest])
 
 
+def _check_enrolled(speaker: Speaker, model: str) -> None:
+    """Refuse what is no model's name, with what to do about it."""
+    try:
+        speaker.deployment.names.model(speaker.directory, model)
+    except NotFound as error:
+        plain = model.partition("@")[0]
+        hint = f"`strongroom show` lists the models; a new one: `strongroom propose model.enrol --name {plain} …`"
+        if plain != model:
+            hint = f"name the model alone, `--as {plain}`: the log numbers its versions"
+        raise NotFound(error.message, hint=hint) from error
+
+
 def _sealed_through_keep(
     name: str, store: ObjectStore | None, path: str | None, grant: str | None, threads: int | None
 ) -> SealedVersion:
@@ -292,53 +219,4 @@ def _sealed_through_keep(
     return open_sealed_version(here.speaker(), name, store, files=files, grant=grant, threads=threads)
 
 
-def _public(manifest: Manifest) -> dict[str, Any]:
-    public = manifest.public
-    return {
-        "version": str(public.name),
-        "manifest": manifest.digest,
-        "seal_id": public.seal_id,
-        "deployment": public.deployment,
-        "recipient": public.recipient,
-        "sealed_size": sum(stored.size_bytes for stored in public.objects),
-        "objects": [
-            {"name": public.object_name(number), "size_bytes": stored.size_bytes}
-            for number, stored in enumerate(public.objects)
-        ],
-    }
-
-
-def _file(file: SealedFile) -> dict[str, Any]:
-    known: dict[str, Any] = {"path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
-    if file.tensors is not None:
-        known["metadata"] = dict(file.tensors.metadata)
-        known["tensors"] = [
-            {
-                "name": tensor.name,
-                "dtype": tensor.dtype,
-                "shape": list(tensor.shape),
-                "size_bytes": tensor.size_bytes,
-            }
-            for tensor in file.tensors.tensors.values()
-        ]
-    return known
-
-
-def _file_row(file: SealedFile) -> tuple[str, str, str]:
-    if file.tensors is None:
-        return file.path, size(file.size_bytes), ""
-    dtypes = Counter(tensor.dtype for tensor in file.tensors.tensors.values())
-    return file.path, size(file.size_bytes), ", ".join(f"{number} {dtype}" for dtype, number in dtypes.items())
-
-
-def _tensor_lines(file: SealedFile) -> list[str]:
-    if file.tensors is None or not file.tensors.tensors:
-        return []
-    rows = [
-        (tensor.name, tensor.dtype, str(list(tensor.shape)), size(tensor.size_bytes))
-        for tensor in file.tensors.tensors.values()
-    ]
-    return ["", *table([(f"TENSOR OF {file.path}", "TYPE", "SHAPE", "SIZE"), *rows])]
-
-
-commands = (seal, open_, ls, inspect, scrub)
+commands = (seal, open_)

@@ -93,7 +93,7 @@ class NotFound(Malformed):
 
     code = "not-found"
     http_status = 404
-    default_hint = "list what is there with `strongroom ls`"
+    default_hint = "see what there is: `strongroom show` for all of a deployment, `strongroom ls` for versions"
 
 
 class BadNote(Malformed):

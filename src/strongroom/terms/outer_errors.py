@@ -56,7 +56,7 @@ class LeaseEnded(Refused):
     """A version that is open may not be read further: its lease is over, or the keep refuses to renew it."""
 
     code = "lease-ended"
-    default_hint = "what was read stays yours until then; ask again with `strongroom request`, then open it anew"
+    default_hint = "open it anew, on a grant that is live still; without one, ask with `strongroom request` first"
 
 
 class AccessPending(Refused):
@@ -133,7 +133,10 @@ class GatewayImpostor(Tampered):
     """A host that is not the gateway that was meant: another certificate, or another authority."""
 
     code = "gateway-impostor"
-    default_hint = "compare the connection string with whoever gave it to you; nothing was sent there"
+    default_hint = (
+        "is `&ca=…` missing from the connection string (quote it: a shell cuts it off there)? otherwise compare it with"
+        " whoever gave it to you; nothing was sent there"
+    )
 
 
 class NoSecurityKey(Unavailable):

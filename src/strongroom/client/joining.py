@@ -27,7 +27,7 @@ from strongroom.terms.ids import Random
 
 def connect(profile: Profile, *, clock: Clock = time.time, timeout_seconds: float = TIMEOUT_SECONDS) -> Deployment:
     """Return the profile's deployment, with the verified copy of its log as it was left; nothing is fetched yet."""
-    replica = Replica(profile.log, profile.deployment, clock=clock)
+    replica = replica_of(profile, profile.deployment, clock=clock)
     connection = connection_of(profile, clock=clock, timeout_seconds=timeout_seconds)
     return Deployment(connection, replica)
 
@@ -57,7 +57,7 @@ def join(
     """
     if profile.who.deployment not in {None, place.name}:
         profile.join(place)  # refuses
-    replica = Replica(profile.log, place.name, clock=clock)
+    replica = replica_of(profile, place.name, clock=clock)
     connection: Asking
     ca = None
     if place.url is None:
@@ -77,6 +77,11 @@ def join(
         ) from error
     profile.join(place, ca)
     return deployment
+
+
+def replica_of(profile: Profile, deployment: str, *, clock: Clock = time.time) -> Replica:
+    """Return the profile's copy of the log, as it was left."""
+    return Replica(profile.log, deployment, clock=clock, secret=lambda: profile.secret(b"folded"))
 
 
 def looker_of(

@@ -36,8 +36,8 @@ class PrivateFolder:
             raise UnsafePlace(f"`{path}` is a symlink, or no folder")
         _check_private(path, found)
 
-    def read(self, name: str) -> bytes | None:
-        """Return what is in the file `name`; nothing if it is not there."""
+    def read(self, name: str, *, most_bytes: int = LARGEST_FILE_BYTES) -> bytes | None:
+        """Return what is in the file `name`, of which no more is ours than `most_bytes`; nothing if it is not there."""
         path = self.path / name
         with disk(path):
             try:
@@ -46,7 +46,7 @@ class PrivateFolder:
                 return None
             with os.fdopen(descriptor, "rb") as file:
                 _check_private(path, os.fstat(descriptor))
-                return file.read(LARGEST_FILE_BYTES)
+                return file.read(most_bytes)
 
     def need(self, name: str, what: str, hint: str) -> bytes:
         """Return what is in the file `name`, which is `what`.

@@ -13,6 +13,8 @@ Keys are made here and never leave; none is ever printed, logged or overwritten.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -185,6 +187,11 @@ class Profile:
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
             raise BadKey(f"`{self.path / _KEY}` is not a P-256 key", hint="enrol this device anew, with a new key")
         return key
+
+    def secret(self, use: bytes) -> bytes:
+        """Return 32 bytes that only who has that key can tell, others for each `use`; errors as for `key`."""
+        private = self.key().private_numbers().private_value.to_bytes(32)
+        return hmac.digest(private, b"strongroom/profile/1 " + use, hashlib.sha256)
 
     def make_key(self) -> ec.EllipticCurvePrivateKey:
         """Make that key, once.

@@ -3,6 +3,7 @@
     <folder>/entries      length (4 bytes, big-endian) || leaf, one after another; append-only
     <folder>/checkpoint   the last signed note whose entries this client has verified
     <folder>/ahead        a later one, proven to continue it; its entries are not here yet
+    <folder>/folded       the directory after the first so many of the entries; see `folded`
 
 A new checkpoint is taken only like this:
 
@@ -27,10 +28,12 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from strongroom.acts.fold import deployment_name, fold, genesis
 from strongroom.client.connection import Answer, Asking
+from strongroom.client.folded import Folded, Secret
 from strongroom.client.private_folder import PrivateFolder, disk, sync_folder
 from strongroom.directory.entries import Entry, parse_entry
 from strongroom.directory.state import Directory
@@ -64,13 +67,15 @@ class Replica:
         era: int = 1,
         clock: Clock = time.time,
         warn: Warn = _log.warning,
+        secret: Secret | None = None,
     ) -> None:
-        """Read and verify what is there.
+        """Read and verify what is there. With a `secret` of this client's, what was folded once need not be again.
 
         Raises:
             UnsafePlace, StoreUnavailable: the folder is open to others, or fails.
         """
         self._folder = PrivateFolder(folder)
+        self._folded = None if secret is None else Folded(self._folder, secret)
         self._path = folder / _ENTRIES
         self.deployment, self._era, self._clock, self._warn = deployment, era, clock, warn
         self.keep_time: int | None = None
@@ -272,8 +277,7 @@ class Replica:
             self._directory = genesis(leaf, self._era)
         else:
             fold(self._directory, leaf)
-        self._tree.append(leaf_hash(leaf))
-        self._ends.append((self._ends[-1] if self._ends else 0) + _LENGTH_BYTES + len(leaf))
+        self._tree.append(self._hashed(leaf))
 
     def _check_age(self, at: int | None, *, is_sealed: bool) -> None:
         """Refuse a time of the keep's that has been, or none; a sealed keep tells none, and is warned of."""
@@ -307,6 +311,8 @@ class Replica:
         if self._ahead is not None:
             self._folder.remove(_AHEAD)
             self._ahead = None
+        if self._folded is not None:
+            self._folded.keep_if_due(self.directory, checkpoint.root)
 
     def _load(self) -> None:
         """Read the files, and verify all of it again."""
@@ -335,11 +341,27 @@ class Replica:
         if self._note is None:
             raise LogTampered("entries that no checkpoint covers")
         checkpoint, _ = self._parse_note(self._note)
+        self._skip(leaves, checkpoint.size)
         while self._tree.size < checkpoint.size:
             self._take(next(leaves))
         if self._tree.root() != checkpoint.root:
             raise LogTampered("the entries are not those of the checkpoint")
         self._checkpoint = checkpoint
+
+    def _skip(self, leaves: Iterator[bytes], most: int) -> None:
+        """Hash leaves, and do not fold them, as far as there is a directory of just these."""
+        kept = None if self._folded is None else self._folded.read()
+        if self._folded is None or kept is None or (size := kept.directory.size) > most:
+            return
+        self._tree.extend(map(self._hashed, islice(leaves, size - self._tree.size)))
+        if self._tree.root() != kept.root:
+            self._folded.forget()
+            raise LogTampered("the entries are not those that were folded")
+        self._directory = kept.directory
+
+    def _hashed(self, leaf: bytes) -> bytes:
+        self._ends.append((self._ends[-1] if self._ends else 0) + _LENGTH_BYTES + len(leaf))
+        return leaf_hash(leaf)
 
     def _stored(self) -> Iterator[bytes]:
         if not self._path.exists():

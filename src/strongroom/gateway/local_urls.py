@@ -4,8 +4,8 @@
     /v1/objects/o/<seal id>/0?until=1764057600&size=4096&key=…  to PUT
 
 `key` is HMAC-SHA-256 over method, name, time and size, by a secret that the gateway makes when it starts and keeps in
-memory alone: a restart ends every URL, and its holder asks for another. With several gateways before one store, each
-knows its own.
+memory alone: a restart ends every URL, and its holder asks for another. So a local store is one gateway's: of several,
+each refuses the others' URLs. Several stand before S3, or keep each client to themselves (docs/spec/http.md).
 """
 
 from __future__ import annotations

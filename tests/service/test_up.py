@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strongroom.client.connection import Connection
-from strongroom.client.founding import found, sign_genesis
+from strongroom.client.founding import found, sign_genesis, unseal_key, unseal_words
 from strongroom.client.joining import connect as connect_to
 from strongroom.client.place import parse_place
 from strongroom.client.profile import open_profile
 from strongroom.client.session import resume
-from strongroom.terms.errors import BadRequest, NotFound, OutputExists, StrongroomError, Tampered, WrongDeployment
+from strongroom.service.programs import keep_command
+from strongroom.service.settings import KeepSettings
+from strongroom.terms.errors import (
+    BadRequest,
+    KeepRunning,
+    NotFound,
+    OutputExists,
+    StrongroomError,
+    Tampered,
+    WrongDeployment,
+)
 from tests.cli.command import run_inside
 from tests.client_keep.logs import drafted
 from tests.service.authority import SERVER, Authority
@@ -110,9 +124,69 @@ def test_a_trial_touches_no_profile_but_its_own(tmp_path: Path) -> None:
     ]
     for profile, place, error in refusals:
         with up(profile, "--trial", "--port", 0, "--folder", place) as service:
-            assert service.result()["error"]["code"] == error.code
+            refusal = service.result()["error"]
+            assert refusal["code"] == error.code
+            assert "`--home`" in refusal["hint"] or "`strongroom --home DIR up --trial`" in refusal["hint"]
             assert service.running.wait(60) == error.exit_code
     assert {path: path.read_bytes() for path in home.iterdir() if path.is_file()} == before
+
+
+def test_a_second_up_beside_the_first_is_refused_in_plain_words(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with up(home, "--trial", "--port", 0) as first:
+        first.result()
+        with up(home, "--trial", "--port", 0) as second:
+            refusal = second.result()["error"]
+            assert (refusal["code"], second.running.wait(60)) == (KeepRunning.code, KeepRunning.exit_code)
+            assert "`strongroom up` that started it" in refusal["hint"]
+            assert second.events == []
+        assert whoami(home)["session_until"] is not None
+        assert first.stop() == 0
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        up(tmp_path / "home", "--trial", "--port", port := taken.getsockname()[1]) as service,
+    ):
+        refusal = service.result()["error"]
+        assert f"port {port} is taken" in refusal["message"]
+        assert "`--port`" in refusal["hint"]
+        assert service.running.wait(60) == BadRequest.exit_code
+        assert service.events == []
+
+
+def test_another_keep_at_the_socket_is_not_taken_for_the_one_that_was_started(tmp_path: Path) -> None:
+    """Ours cannot open its journal, which somebody else has open; meanwhile another keep answers in its place."""
+    folder, elsewhere = tmp_path / "service", tmp_path / "elsewhere"
+    for place in (folder, elsewhere, folder / "run"):
+        place.mkdir(mode=0o700)
+    journal, high_water = folder / "keep" / "journal", folder / "high" / "water"
+    with (
+        keep_at(elsewhere / "one", folder=journal, high_water=high_water),
+        up(tmp_path / "home", "--folder", folder, "--port", 0) as service,
+    ):
+        service.wait(process="keep", event="died")
+        with keep_at(folder / "run" / "keep", folder=elsewhere / "journal", high_water=elsewhere / "high" / "water"):
+            service.wait(3, process="keep", event="died")
+        assert not [line for line in service.other if "there is no deployment here yet" in line]
+        assert not [one for one in service.events if one["event"] == "ready"]
+        assert service.stop() == 0
+
+
+@contextmanager
+def keep_at(place: Path, *, folder: Path, high_water: Path) -> Iterator[None]:
+    """Run a keep of somebody else's, which listens at `place`."""
+    command = keep_command(KeepSettings(folder=str(folder), high_water=str(high_water), socket=str(place)))
+    for made in (folder.parent, high_water.parent, place.parent):
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert "listening" in process.stderr.readline()
+            yield
+        finally:
+            process.terminate()
 
 
 def test_a_keep_that_was_tampered_with_stops_everything(tmp_path: Path) -> None:
@@ -133,12 +207,20 @@ def test_a_service_tells_how_to_found_and_its_gateway_starts_when_people_have(tm
     with up(tmp_path / "home", "--folder", folder, "--port", 0) as service:
         service.said("keep: listening")
         until(lambda: any("deployment found genesis.draft *.sig" in line for line in service.other))
-        socket = folder / "run" / "keep"
+        place = folder / "run" / "keep"
         assert not [one for one in service.events if one["process"] == "gateway"]
-        draft, profiles = drafted(tmp_path / "people", socket, at=int(time.time()))
-        name = found(Connection(socket), draft, [sign_genesis(draft, one, one.security_key()) for one in profiles])
+        draft, profiles = drafted(tmp_path / "people", place, at=int(time.time()))
+        name = found(Connection(place), draft, [sign_genesis(draft, one, one.security_key()) for one in profiles])
         assert parse_place(service.result()["connect"]).name == name
         assert sum("deployment found genesis.draft" in line for line in service.other) == 1
+        assert service.stop() == 0
+    # From the next start on it is sealed: whoever started it is told what that takes, with the words of that start.
+    with up(tmp_path / "home", "--folder", folder, "--port", 0) as service:
+        until(lambda: any("these words first" in line for line in service.other))
+        told = "".join(service.other)
+        words = unseal_words(unseal_key(Connection(place)))
+        assert "the keep is sealed: it does nothing until 2 custodians have unsealed it" in told
+        assert f"these words first: {words}\n" in told
         assert service.stop() == 0
 
 
@@ -149,7 +231,7 @@ high_water = "high/water"
 socket = "run/keep"
 trial = true
 [gateway]
-folder = "gateway"
+folder = "another-gateway"
 port = 0
 """
 

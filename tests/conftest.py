@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from tests.servers import S3Server, running_s3_server
 # Properties take the time they take: on a busy machine a deadline would say nothing of the code.
 settings.register_profile("strongroom", deadline=None)
 settings.load_profile("strongroom")
+
+# A shell without job control starts what runs in its background with interrupts ignored, and every child inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One worker runs all that needs the server, so that there is one server.
 S3_MARKS = (pytest.mark.s3, pytest.mark.xdist_group("s3"))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import resource
+import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,8 +19,10 @@ import pytest
 
 from strongroom.client.transfer.transfers import Origin, parse_url
 from strongroom.gateway.asked import MOST_VALUES, Bodies
+from strongroom.gateway.keep import MOST_CONNECTIONS, MOST_WAITING
 from strongroom.statements.envelope import PAYLOAD_TYPE
 from strongroom.terms import canonical
+from strongroom.terms.canonical import Json
 from strongroom.terms.outer_errors import BadAnswer, KeepBusy
 from tests.gateway.raw import Raw, raw, sent, statuses
 from tests.gateway.world import RealGateway, real_gateway
@@ -140,6 +146,67 @@ def test_bodies_are_never_twice_what_they_may_be() -> None:
     with bodies.holding(scopes[0]), bodies.holding(scopes[1]):
         bodies.take(scopes[0], 1000)
         bodies.take(scopes[1], 500)  # who sends no more than their part is not refused for what others sent
+
+
+# --- who waits for whom ----------------------------------------------------------------------------------
+
+
+def nobody_s(deployment: str) -> bytes:
+    """Return a request for an act, in all its form, by whoever made up who they are."""
+    at = int(time.time())
+    said: dict[str, Json] = {
+        "at": at,
+        "body": {"digests": []},
+        "by": "person-" + "0" * 32,
+        "deployment": deployment,
+        "era": 1,
+    }
+    payload = canonical.encode({**said, "id": "statement-" + "0" * 32, "kind": "read/1", "until": at + 60})
+    signature = {"keyid": "session-" + "0" * 32, "sig": base64.b64encode(bytes(64)).decode()}
+    body = canonical.encode(
+        {
+            "statement": {
+                "payload": base64.b64encode(payload).decode(),
+                "payloadType": PAYLOAD_TYPE,
+                "signatures": [signature],
+            }
+        }
+    )
+    head = b"POST /v1/acts/read HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize("request_of", [nobody_s, lambda _: POST + b"Content-Length: %d\r\n\r\n" % len(SMALL) + SMALL])
+def test_however_many_strangers_ask_for_acts_who_is_enrolled_gets_through(
+    tmp_path: Path, request_of: Callable[[str], bytes]
+) -> None:
+    with real_gateway(tmp_path) as real, ExitStack() as opened:
+        ada, request = real.session(), request_of(real.deployment)
+        strangers = [opened.enter_context(raw(real)) for _ in range(MOST_CONNECTIONS + MOST_WAITING + 10)]
+        real.keep.signal(signal.SIGSTOP)
+        try:
+            for stranger in strangers:
+                stranger.send(request)
+            assert statuses(any_bytes(strangers)) == [503]
+            with ThreadPoolExecutor(1) as pool:
+                reading = pool.submit(ada.learn, digests=["sha256:" + "0" * 64])
+                wait([reading], 1)  # it is refused by now, or waits for the keep
+                real.keep.signal(signal.SIGCONT)
+                reading.result()
+        finally:
+            real.keep.signal(signal.SIGCONT)
+
+
+def any_bytes(connections: Sequence[Raw]) -> bytes:
+    """Return what comes first on any of them."""
+    for one in connections:
+        one.connection.settimeout(0.001)
+    for one in itertools.islice(itertools.cycle(connections), 20_000):
+        try:
+            return one.connection.recv(65536)
+        except TimeoutError:
+            continue
+    pytest.fail("nobody was answered")
 
 
 # --- descriptors -----------------------------------------------------------------------------------

@@ -159,6 +159,7 @@ async def serve(settings: GatewaySettings) -> None:
         task.cancel()
     ended = await asyncio.gather(*tasks, *(one.stop() for one in listeners), return_exceptions=True)
     gateway.keep.close()
+    gateway.strangers.close()
     for one in ended:
         if isinstance(one, Exception):
             raise one  # what nobody thought of: a new start is better than half a gateway

@@ -30,6 +30,8 @@ from strongroom.gateway.settings import GatewaySettings
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import BadRequest, UnknownSigner
 
+STRANGERS_CONNECTIONS, STRANGERS_WAITING = 8, 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
@@ -37,6 +39,9 @@ class Gateway:
 
     settings: GatewaySettings
     keep: Keep
+    strangers: Keep
+    """The same, for whoever says what the directory here does not know them by: a few lines of their own. However many
+    they are, a freeze gets through."""
     fold: Fold
     status: Shared
     """The keep's answer to `status`, not older than the question."""
@@ -126,6 +131,7 @@ def make_gateway(settings: GatewaySettings, *, ca_pem: bytes | None = None, dial
     return Gateway(
         settings=settings,
         keep=keep,
+        strangers=Keep(dial, most_connections=STRANGERS_CONNECTIONS, most_waiting=STRANGERS_WAITING),
         fold=fold,
         status=Shared(lambda: keep.exchange("status")),
         metrics=Metrics(fold),

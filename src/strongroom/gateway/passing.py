@@ -13,12 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from strongroom.acts.act import Act, Signer
+from strongroom.acts.admit import admit
 from strongroom.acts.table import ACTS
 from strongroom.client.connection import parse_answer
 from strongroom.gateway.asked import check_cost, check_fields, json_of, number_in, parse_query
 from strongroom.gateway.gateway import Gateway
 from strongroom.gateway.problems import json_answer, problem
-from strongroom.statements.envelope import parse_envelope
+from strongroom.statements.envelope import Envelope, parse_envelope
 from strongroom.statements.statement import parse_statement
 from strongroom.terms.canonical import Json
 from strongroom.terms.errors import BadRequest, NotAllowed, NotFound, StrongroomError
@@ -45,13 +46,14 @@ def routes(gateway: Gateway) -> list[Route]:
         check_cost(envelope.payload)
         if (kind := parse_statement(envelope).kind) != asked.kind:
             raise BadRequest(f"a statement of kind `{kind}` at `{asked.name}`", hint="it goes to its own act's path")
-        return await _passed(gateway, await gateway.keep.exchange("act", **body), since)
+        keep = gateway.keep if _is_known(gateway, envelope) else gateway.strangers
+        return await _passed(gateway, await keep.exchange("act", **body), since)
 
     async def unseal(request: Request) -> Response:
         parse_query(request)
         body = await json_of(request)
         check_fields(body, "person", "share")
-        return await _passed(gateway, await gateway.keep.exchange("unseal", **body), None)
+        return await _passed(gateway, await gateway.strangers.exchange("unseal", **body), None)
 
     async def share(request: Request) -> Response:
         parse_query(request)
@@ -68,6 +70,17 @@ def routes(gateway: Gateway) -> list[Route]:
         Route("/v1/unseal", unseal, methods=["POST"]),
         Route("/v1/share", share, methods=["POST"]),
     ]
+
+
+def _is_known(gateway: Gateway, envelope: Envelope) -> bool:
+    """Tell whether somebody said this who is enrolled, as far as it is known here. It decides who waits for whom."""
+    if (view := gateway.fold.view) is None:
+        return False
+    try:
+        admit(view.directory, envelope, at=gateway.now(), is_first=False)
+    except StrongroomError:
+        return False
+    return True
 
 
 async def _passed(gateway: Gateway, value: Json, since: int | None) -> Response:

@@ -43,7 +43,7 @@ def test_whoever_s_session_was_ended_by_another_logs_in_again_over_a_gateway(sce
     ada.close_session(key.session)
     with pytest.raises(UnknownSigner):
         connect(dan.profile).sync()
-    again = login(dan.profile, connect(dan.profile), dan.profile.security_key())
+    again = login(dan.profile, connect(dan.profile), scene.world.profiles["Dan"].security_key())
     again.deployment.sync()
     assert key.session not in again.directory.sessions
     again.logout()

@@ -25,7 +25,7 @@ from strongroom.keep.open_keep import Finish, OpenKeep, keep_texts
 from strongroom.keep.vault import Vault
 from strongroom.keyring.provider import CustodianShares, PlainFile
 from strongroom.keyring.root import RootKey
-from strongroom.keyring.shares import parse_share, split_root
+from strongroom.keyring.shares import Share, parse_share, split_root
 from strongroom.sealing.keys import Identity, PublicKey, unwrap_with, wrap_to
 from strongroom.statements.envelope import parse_envelope
 from strongroom.statements.statement import parse_statement
@@ -180,14 +180,12 @@ class Keep:
             self._plain_file.create(root)
             return ()
         shares = split_root(root, directory.custodians_needed, len(directory.custodians))
-        return tuple(
-            Kept(
-                kind="share",
-                name=person,
-                data=wrap_to(PublicKey(key), share.text.encode("ascii"), _share_info("share", directory, person)),
-            )
-            for (person, key), share in zip(sorted(directory.custodians.items()), shares, strict=True)
-        )
+        kept: list[Kept] = []
+        for (person, key), share in zip(sorted(directory.custodians.items()), shares, strict=True):
+            wrapped = wrap_to(PublicKey(key), share.text.encode("ascii"), _share_info("share", directory, person))
+            kept.append(Kept(kind="share", name=person, data=wrapped))
+            kept.append(Kept(kind="share-digest", name=person, data=_share_digest(share)))
+        return tuple(kept)
 
     def _share(self, request: asked.Share) -> Finish:
         if (share := self._journal.kept("share", request.person)) is None:
@@ -214,9 +212,9 @@ class Keep:
             raise errors.WrongShare(f"`{request.person}` gave a share already: it takes another custodian")
         plain = unwrap_with(self._unseal_key, request.share, _share_info("unseal", directory, request.person))
         share = parse_share(plain.decode("utf-8", "replace"))
-        # Whose share it is, its number says: they were numbered in the order of the custodians' identifiers.
-        if share.number != sorted(directory.custodians).index(request.person) + 1:
-            raise errors.WrongShare(f"share {share.number} is not that of `{request.person}`")
+        # Anybody may come with a share. What is not this custodian's own never gets among those that were given.
+        if self._journal.kept("share-digest", request.person) != _share_digest(share):
+            raise errors.WrongShare(f"this is not the share of `{request.person}`")
         try:
             missing = self._shares.add(share)
             self._given.append(request.person)
@@ -258,6 +256,11 @@ def code_digest() -> str:
 
 def _genesis_body(entry: Entry) -> DeploymentFound:
     return parse_record(DeploymentFound, parse_statement(entry.envelope()).body)
+
+
+def _share_digest(share: Share) -> bytes:
+    """Return what the journal keeps to know a share again. It has 256 random bits: its digest tells nothing of it."""
+    return hashlib.sha256(share.text.encode("ascii")).digest()
 
 
 def _share_info(purpose: str, directory: Directory, person: str) -> bytes:

@@ -267,8 +267,8 @@ def measure_copy(place: Place, rounds: int) -> Section:
         taken.append(1e6 * clock.seconds / size)
     return Section(
         title="The gateway: a client's copy of the log",
-        note=f"{size} entries, most of them releases of the last minutes, are read and hashed at each start; the directory "
-        "is read as it was folded before, and only what came since is folded.",
+        note=f"{size} entries, most of them releases of the last minutes, are read and hashed at each start; the "
+        "directory is read as it was folded before, and only what came since is folded.",
         rows=(Row(what="a start, for each thousand entries", ratios=tuple(taken), unit=" ms"),),
     )
 

@@ -11,7 +11,8 @@ door:
    (`Speaking`); the others go as they are, signed by anybody.
 3. Most requests are signed as looks; the others wrongly, or not.
 
-Whatever comes back has to be what the document says: its status, its type, its headers and its body.
+Whatever comes back has to be what the document says: its status, its type, its headers and its body. More than that, no
+status may be of the fives, and a refusal has to have a code of ours, with that code's own status.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ from strongroom.terms import canonical
 from strongroom.terms.details import detail_digest
 from strongroom.terms.errors import StrongroomError
 from strongroom.terms.ids import KINDS, new_id
+from strongroom.terms.outer_errors import codes
 
 CHECKS = (
     status_code_conformance,
@@ -299,6 +301,20 @@ class Exactly:
         self._validators[name, status].validate(response.json())
 
 
+def check_refusal(response: Response) -> None:
+    """Refuse a refusal that is none of ours. The document allows 503 everywhere; here the keep is open, not busy."""
+    if response.status_code < 400:
+        return
+    told = response.json()
+    statuses = {error.code: error.http_status for error in codes()}
+    if not response.status_code == told["status"] == statuses.get(told["code"], 0) < 500:
+        raise NotOurs(f"answered {response.status_code} with {told['code']}")
+
+
+class NotOurs(Exception):
+    """A refusal without a code of ours, with another status than that code's, or of the fives."""
+
+
 # --- running -----------------------------------------------------------------------------------
 
 
@@ -323,7 +339,8 @@ def run(plan: Plan, seed: int) -> Report:
         try:
             case.validate_response(response, checks=list(CHECKS))
             exactly.check(case.operation.definition.raw, response)
-        except (FailureGroup, jsonschema_rs.ValidationError) as error:
+            check_refusal(response)
+        except (FailureGroup, NotOurs, jsonschema_rs.ValidationError) as error:
             report.failures.append(f"{case.operation.label}: {error}: {response.text[:2000]}")
             raise
 

@@ -28,6 +28,18 @@ from tests.gateway.fuzzing import UNENDING, Plan
 ROOT = Path(__file__).parents[2]
 PROCESSES = 3
 """One more than there are cores: each draws cases of its own, and waits for answers half of the time."""
+LIMITS = ("--limit", "linger_seconds=0.05", "--limit", "fresh_seconds=120")
+"""What is refused before its body has come ends its connection: not a second later, as usual, each time. And a machine
+that has much else to do is no reason to answer 503."""
+SELDOM = {
+    *("act.alias.set", "act.freeze", "act.grant.revoke", "uploads", "urls"),  # a few times, by chance
+    *("act.attester.revoke", "act.fact.attest", "act.label.raise", "act.propose", "getFacts"),  # once or twice
+    *("act.approve", "act.reject", "act.withdraw", "getProposals"),  # of a proposal that is still open
+    *("act.credential.report", "act.session.close", "act.session.open"),  # it would end what draws
+    *("act.version.register", "readObject", "writeObject"),  # of bytes that are, by a URL that was given
+    *("share", "unseal", "uploadParts"),  # of a custodian, of a keep that is sealed, of an S3 store
+}
+"""What chance does not surely do rightly: of the acts among them some, at least; everything else has to be done."""
 
 
 def program(trial: Furnished, kind: str) -> Profile:
@@ -113,13 +125,9 @@ def check(trial: Furnished, found: Counter[str], cases: int) -> None:
     }
     assert {key.rpartition(" ")[0] for key in found} == operations
     done = {key.removesuffix(" 200") for key in found if key.endswith(" 200")}
+    assert operations >= SELDOM
+    assert operations - SELDOM <= done
     assert len([one for one in done if one.startswith("act.")]) >= 6, done
-    assert {f"list{name}" for name in ("People", "Models", "Grants")} | {
-        "getModels",
-        "entry",
-        "copies",
-        "inbox",
-    } <= done
     assert "a defect" not in trial.real.gateway.log.read_text()
     trial.real.until(trial.real.is_ready)
     trial.real.session().deployment.sync()
@@ -127,12 +135,12 @@ def check(trial: Furnished, found: Counter[str], cases: int) -> None:
 
 @pytest.mark.timeout(1200)
 def test_five_thousand_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
-    with furnished(tmp_path, flags=("--store", (tmp_path / "store").as_uri())) as trial:
+    with furnished(tmp_path, flags=("--store", (tmp_path / "store").as_uri(), *LIMITS)) as trial:
         check(trial, drawn(trial, 5_000, tmp_path), 5_000)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_a_hundred_thousand_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
-    with furnished(tmp_path, flags=("--store", (tmp_path / "store").as_uri())) as trial:
+    with furnished(tmp_path, flags=("--store", (tmp_path / "store").as_uri(), *LIMITS)) as trial:
         check(trial, drawn(trial, 100_000, tmp_path), 100_000)

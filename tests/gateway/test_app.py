@@ -26,6 +26,7 @@ from strongroom.client.replica import Replica
 from strongroom.gateway.app import Hull
 from strongroom.gateway.gateway import make_gateway
 from strongroom.gateway.passing import SAID
+from strongroom.gateway.problems import problem_body
 from strongroom.gateway.settings import GatewaySettings
 from strongroom.terms import canonical
 from strongroom.terms.digests import sha256
@@ -165,6 +166,11 @@ def test_a_body_that_is_said_to_be_something_else_is_refused(shared: RealGateway
     data = b'{"statement":1}'
     answer = shared.https().request("POST", "/v1/acts/read", data, headers={"Content-Type": kind})
     problem(answer, BAD)
+
+
+def test_a_refusal_that_quotes_what_has_no_canonical_form_has_one_all_the_same() -> None:
+    told: Any = canonical.parse(problem_body(NotFound("no `\ud800`", hint="not `\udfff`")))
+    assert (told["detail"], told["hint"]) == ("no `\\ud800`", "not `\\udfff`")
 
 
 def test_a_defect_is_told_as_one_and_says_nothing_of_what_was_sent(

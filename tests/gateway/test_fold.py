@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import shutil
 import signal
 import threading
@@ -15,16 +16,21 @@ from typing import Any
 
 import pytest
 
+from strongroom.acts.model_enrol import ModelEnrol
 from strongroom.acts.session_close import SessionClose
 from strongroom.acts.table import act_named
-from strongroom.client.connection import Connection
+from strongroom.client.connection import Answer, Connection
 from strongroom.client.deployment import Deployment
+from strongroom.client.https import HttpsConnection
+from strongroom.client.names import new_detail
 from strongroom.client.replica import Replica
+from strongroom.client.requests import propose
 from strongroom.client.session import login
 from strongroom.gateway.fold import AGAIN_SECONDS, POLL_SECONDS, Fold, View
 from strongroom.gateway.keep import Keep, socket_dial
 from strongroom.terms import canonical
 from strongroom.terms.errors import KeepSealed, UnknownSigner
+from strongroom.terms.ids import new_id
 from strongroom.terms.outer_errors import KeepUnavailable, LogDoubted
 from strongroom.tlog.tree import Tree
 from tests.client_keep.logs import World, founded
@@ -64,7 +70,7 @@ def test_a_log_that_is_put_back_to_yesterday_makes_the_gateway_say_nothing_more(
         (real.folder / name).rename(real.folder / f"{name}.yesterday")
         (real.folder / f"{name}.today").rename(real.folder / name)
     real.keep.start()
-    time.sleep(1)  # two looks: whatever comes of them, what was seen stays seen
+    assert real.https().ask("status").ok["state"] == "open"  # its own log again, and yet what was seen stays seen
     assert_silent(real)
     real.gateway.stop()
     real.start_gateway()
@@ -157,16 +163,41 @@ def test_strangers_do_not_have_the_keep_asked_without_end(tmp_path: Path) -> Non
     follow(tmp_path, client)
 
 
-def test_whoever_logs_in_or_is_enrolled_at_the_keep_s_own_socket_reads_at_the_next_moment(real: RealGateway) -> None:
+def test_whoever_logs_in_at_the_keep_s_own_socket_reads_at_the_next_moment(real: RealGateway) -> None:
     socket = Deployment(Connection(real.socket), Replica(real.folder / "socket", real.deployment))
     for _ in range(5):
         login(real.ada, socket, real.ada.security_key())
         assert real.https(real.ada).get(READ)
 
 
+def test_an_entry_that_came_by_the_keep_s_own_socket_is_shown_at_the_next_moment(real: RealGateway) -> None:
+    socket = Deployment(Connection(real.socket), Replica(real.folder / "socket", real.deployment))
+    reader = real.https(real.ada)
+    session = login(real.ada, socket, real.ada.security_key())
+    assert reader.get(READ)
+    for _ in range(5):
+        detail = new_detail("acme/atlas", os.urandom)
+        change = ModelEnrol(model=new_id("model", os.urandom), details=detail.digest, label=0)
+        propose(session, "model.enrol", change, "to have one more", details=[detail])
+        size = socket.sync().size
+        assert len(entries_of(reader.ask("entries", start=size - 1, count=1))) == 1
+
+
+def test_a_session_that_ended_at_the_keep_s_own_socket_reads_nothing_from_the_next_look_on(real: RealGateway) -> None:
+    """Nobody tells the gateway, and whom it knows it does not look up again: it sees by itself, twice a second."""
+    socket = Deployment(Connection(real.socket), Replica(real.folder / "socket", real.deployment))
+    session = login(real.ada, socket, real.ada.security_key())
+    reader, key = real.https(real.ada), real.ada.session()
+    assert key is not None
+    assert reader.get(READ)
+    session.say(act_named("session.close"), SessionClose(session=key.session), alone=True)
+    assert POLL_SECONDS <= 0.5
+    real.until(lambda: is_refused(reader))
+
+
 def test_a_gateway_stops_though_its_keep_is_silent(real: RealGateway) -> None:
     with silent(real):
-        time.sleep(1)  # by then it has asked
+        real.until(lambda: age_seconds(real) > 2 * POLL_SECONDS)  # by then it has asked
         assert real.gateway.stop() == 0
 
 
@@ -215,6 +246,12 @@ def follow(folder: Path, client: Callable[[World, Fold], Awaitable[None]]) -> No
         asyncio.run(run(world))
 
 
+def entries_of(answer: Answer) -> list[Any]:
+    """Return the entries of an answer."""
+    found: Any = answer.ok["entries"]
+    return list(found)
+
+
 async def grown(fold: Fold, view: View) -> None:
     """Wait for a longer log."""
     size = view.size
@@ -231,6 +268,20 @@ def assert_silent(real: RealGateway) -> None:
     with pytest.raises(LogDoubted):
         real.https(real.ada).get(READ)
     assert real.get("/v1/status").status == 200
+
+
+def is_refused(reader: HttpsConnection) -> bool:
+    """Whether this reader is shown nothing more."""
+    try:
+        reader.get(READ)
+    except UnknownSigner:
+        return True
+    return False
+
+
+def age_seconds(real: RealGateway) -> float:
+    """Return how old the gateway's copy of the log is."""
+    return real.metrics()["strongroom_gateway_log_age_seconds"]
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
+from importlib.metadata import Distribution, distributions, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,39 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # After its own, the packages that are here: of them it takes what it needs, but for itself.
     (packages / "here.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python.parent
+
+
+def imported(folder: Path) -> set[str]:
+    """Return the packages that the sources in a folder import, wherever in a file."""
+    found: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+    return found - sys.stdlib_module_names - {"strongroom", "_typeshed"}
+
+
+def needed(wheel: Distribution) -> set[str]:
+    """Return what a wheel asks for, without versions, extras included."""
+    names = (re.split("[^A-Za-z0-9._-]", one, maxsplit=1)[0] for one in wheel.requires or ())
+    return {plain(name) for name in names}
+
+
+def plain(name: str) -> str:
+    """Return the one spelling of a distribution's name."""
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def test_the_wheel_asks_for_what_its_code_imports_and_for_nothing_else(installed: Path) -> None:
+    """Here everything is at hand; elsewhere, what is not asked for is not there."""
+    (packages,) = (installed.parent / "lib").glob("python*/site-packages")
+    (wheel,) = distributions(name="strongroom", path=[str(packages)])
+    names = imported(packages / "strongroom")
+    assert {"cryptography", "h11", "numpy"} <= names
+    known = packages_distributions()
+    assert needed(wheel) == {plain(known.get(name, [name])[0]) for name in names}
 
 
 def test_five_minutes_with_the_wheel(installed: Path, tmp_path: Path) -> None:

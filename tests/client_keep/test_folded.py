@@ -166,3 +166,11 @@ def test_each_profile_and_each_use_has_a_secret_of_its_own(tmp_path: Path) -> No
     one, other = made("one"), made("other")
     assert one.secret(b"folded") == one.secret(b"folded")
     assert len({one.secret(b"folded"), one.secret(b"else"), other.secret(b"folded")}) == 3
+
+
+def test_what_another_release_folded_is_folded_anew(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("strongroom.client.folded.__version__", "0.0.9")
+        copy.keep_marked()
+        assert copy.open().directory.quorum == 99
+    assert copy.open().directory.encode() == copy.world.keeper.directory.encode()

@@ -1,9 +1,10 @@
 """Folded: the directory that a copy of the log has led to, kept beside it, so that a start folds only what is newer.
 
-    <folder>/folded    HMAC-SHA-256 (32 bytes) || JSON {"directory": …, "root": hex}
+    <folder>/folded    HMAC-SHA-256 (32 bytes) || JSON {"directory": …, "release": …, "root": hex}
 
 It is written by whoever has just verified and folded these entries, and holds for a log that begins with them: `root`
-is that of as many entries as the directory says. The maps keep the order of the log.
+is that of as many entries as the directory says. The maps keep the order of the log. Another release folds anew: what
+it makes of an entry may be another thing.
 
 TRUST: nobody's who does not have this client's own key, which the code is made with. Who can write to the folder can
 put back an older one, as they can with all of it: then more is folded.
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from strongroom import __version__
 from strongroom.client.private_folder import PrivateFolder
 from strongroom.directory.state import Directory
 from strongroom.terms.errors import StrongroomError
@@ -56,6 +58,8 @@ class Folded:
             return None
         try:
             told: Any = json.loads(data[_CODE_BYTES:])
+            if told["release"] != __version__:
+                return None
             kept = Kept(directory=parse_record(Directory, told["directory"]), root=bytes.fromhex(told["root"]))
         except (StrongroomError, KeyError, TypeError, ValueError):
             return None
@@ -69,7 +73,8 @@ class Folded:
 
     def keep(self, directory: Directory, root: bytes) -> None:
         """Keep a directory in the place of the last."""
-        text = json.dumps({"directory": record_json(directory), "root": root.hex()}, separators=(",", ":"))
+        told = {"directory": record_json(directory), "release": __version__, "root": root.hex()}
+        text = json.dumps(told, separators=(",", ":"))
         data = text.encode("ascii")
         self._folder.replace(_NAME, self._code(data) + data)
         self._size, self._bytes = directory.size, len(data)

@@ -283,3 +283,23 @@ def test_a_store_behind_an_own_authority_is_reached(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with Liar(lambda asked: piece(DATA, asked), tls=server_tls) as liar:
         assert read(liar, 0, 10) == DATA[:10]
+
+
+def test_a_store_that_asks_to_be_waited_for_is_not() -> None:
+    """`100 Continue`, again and again, would hold a reader for as long as the store likes."""
+
+    def wait(asked: Asked) -> Answer:
+        return Answer(100, [], b"HTTP/1.1 100 X\r\n\r\n" * 1000, cut=True)
+
+    with Liar(wait) as liar, pytest.raises(StoreUnavailable):
+        read(liar, patience=PATIENCE_SECONDS)
+
+
+def test_what_is_said_before_an_answer_is_no_answer() -> None:
+    def first_wait(asked: Asked) -> Answer:
+        honest = piece(DATA, asked)
+        lines = [f"HTTP/1.1 {honest.status} X", *(f"{name}: {value}" for name, value in honest.headers)]
+        return Answer(100, [], "\r\n".join([*lines, "", ""]).encode("ascii") + honest.body, cut=True)
+
+    with Liar(first_wait) as liar, pytest.raises(StoreUnavailable):
+        read(liar, 0, 10, patience=PATIENCE_SECONDS)

@@ -17,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPResponse, HTTPSConnection
 
 from strongroom.objects.hosts import is_loopback
 from strongroom.terms.errors import StoreUnavailable
@@ -56,6 +56,21 @@ class Target:
     def name(self) -> str:
         """What people may read of it."""
         return f"the store at `{self.host}:{self.port}`"
+
+
+class _Answer(HTTPResponse):
+    """An answer, and no other: we ask for no `100 Continue`, and the library would wait for what follows for ever."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc] # the library's types leave it out
+        if status < 200:
+            raise BadStatusLine(f"{status} before the answer")
+        return version, status, reason
+
+
+def _answered(connection: HTTPConnection) -> HTTPConnection:
+    connection.response_class = _Answer
+    return connection
 
 
 class Transfers:
@@ -119,9 +134,9 @@ class Transfers:
             if kept := self._kept.get(_key(target)):
                 return kept.pop()
         if target.scheme == "http":
-            return HTTPConnection(target.host, target.port, timeout=self._stalled_seconds)
+            return _answered(HTTPConnection(target.host, target.port, timeout=self._stalled_seconds))
         context = self._origin.context if target.is_gateway and self._origin is not None else self._public_context()
-        return HTTPSConnection(target.host, target.port, timeout=self._stalled_seconds, context=context)
+        return _answered(HTTPSConnection(target.host, target.port, timeout=self._stalled_seconds, context=context))
 
     def _put_back(self, target: Target, connection: HTTPConnection) -> None:
         with self._lock:

@@ -62,8 +62,11 @@ def run(
                 hint="leave out `--on-lease-end keep`",
             )
         try:
-            program.go(place.open(version))
-            return program.wait(version.lease, outlives_lease=outlives_lease, tell=tell)
+            path = place.open(version)
+            # ORDER: signals are handed on before there is a program that could wait for one.
+            with _forwarding(program.kill):
+                program.go(path)
+                return program.wait(version.lease, outlives_lease=outlives_lease, tell=tell)
         finally:
             version.close()
 
@@ -83,18 +86,17 @@ class _Program:
         os.close(told)
 
     def wait(self, lease: Lease | None, *, outlives_lease: bool, tell: Callable[[str], None]) -> int:
-        """Return its exit code, and see meanwhile to signals and to the lease."""
-        with _forwarding(self.kill):
-            # In steps, for a lease goes on while the machine sleeps, and what is waited for here does not.
-            while (code := self._ended(LOOK_SECONDS)) is None:
-                try:
-                    if lease is not None and lease.left_seconds <= 0:
-                        lease.check()
-                except LeaseEnded as error:
-                    tell(error.message)
-                    lease = None
-                    if not outlives_lease:
-                        self.end()
+        """Return its exit code, and see meanwhile to the lease."""
+        # In steps, for a lease goes on while the machine sleeps, and what is waited for here does not.
+        while (code := self._ended(LOOK_SECONDS)) is None:
+            try:
+                if lease is not None and lease.left_seconds <= 0:
+                    lease.check()
+            except LeaseEnded as error:
+                tell(error.message)
+                lease = None
+                if not outlives_lease:
+                    self.end()
         return code
 
     def kill(self, number: int) -> None:

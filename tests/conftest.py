@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.servers import S3Server, running_s3_server
 
 # Properties take the time they take: on a busy machine a deadline would say nothing of the code.
-settings.register_profile("strongroom", deadline=None)
+settings.register_profile("strongroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("strongroom")
 
 # A shell without job control starts what runs in its background with interrupts ignored, and every child inherits that.

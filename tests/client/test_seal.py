@@ -185,7 +185,7 @@ def test_a_mark_is_renewed_for_as_long_as_its_writer_lives(tmp_path: Path) -> No
     seal_id = "00" * 16
     with Mark(store, seal_id, ATLAS_1, renew_seconds=0.05) as mark:
         first = mark_age(store, mark_name(seal_id))
-        give_up_at = time.monotonic() + 20
+        give_up_at = time.monotonic() + 60
         while mark_age(store, mark_name(seal_id)) < first + 0.2:
             assert time.monotonic() < give_up_at
             # what lives is kept, however short the grace is, as long as it is longer than the renewal
@@ -210,11 +210,11 @@ def test_a_mark_that_cannot_be_renewed_runs_out(tmp_path: Path) -> None:
     with Mark(HookedStore(inner, before=down), "00" * 16, ATLAS_1, renew_seconds=0.01, now=clock) as mark:
         is_down.set()
         clock.seconds += SHORTEST_GRACE_SECONDS
-        assert tried.wait(20)
+        assert tried.wait(60)
         with pytest.raises(MarkLost, match="3600 s"):
             mark.check()
         is_down.clear()
-        give_up_at = time.monotonic() + 20
+        give_up_at = time.monotonic() + 60
         while time.monotonic() < give_up_at:
             try:
                 mark.check()

@@ -135,7 +135,7 @@ def device(place: Path) -> None:
         pytest.skip("only root makes devices")
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "plant",
     [broken_symlink, symlink_to_itself, symlink_to_a_folder, fifo, socket_, symlink_to_a_device, device],
@@ -152,7 +152,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, plant: 
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("plant", [fifo, symlink_to_a_device, broken_symlink, device])
 def test_a_file_that_becomes_something_else_before_it_is_read_is_refused(
     tmp_path: Path, plant: Callable[[Path], None]

@@ -90,7 +90,7 @@ def test_another_deployment_behind_the_same_socket_makes_the_gateway_say_nothing
 
 
 def test_a_gateway_without_its_keep_says_nothing_after_a_while_and_comes_back_by_itself(tmp_path: Path) -> None:
-    with real_gateway(tmp_path, flags=["--limit", "fresh_seconds=2"]) as real:
+    with real_gateway(tmp_path, flags=["--limit", "fresh_seconds=5"]) as real:
         real.session()
         reader = real.https(real.ada)
         assert reader.get(READ)

@@ -78,8 +78,8 @@ def opens(trial: Stored, store: ObjectStore) -> bytes:
         version.close()
 
 
-def reading(trial: Stored, connection: HttpsConnection) -> GatewayStore:
-    return GatewayStore(connection, lambda: trial.session.directory, patience_seconds=PATIENCE_SECONDS)
+def reading(trial: Stored, connection: HttpsConnection, *, patience_seconds: float = 30) -> GatewayStore:
+    return GatewayStore(connection, lambda: trial.session.directory, patience_seconds=patience_seconds)
 
 
 def with_urls(change: Callable[[Urls], Urls]) -> Callable[[Any], Any]:
@@ -231,8 +231,9 @@ def test_what_was_not_sealed_is_not_opened(trial: Stored, hostile: Connect, lie:
     change, error = STORES[lie]
     with Liar(answers(trial, change)) as liar:
         connection = hostile(with_urls(lambda urls: {name: liar.url(f"/{name}") for name in urls}))
+        patience_seconds = PATIENCE_SECONDS if error is StoreUnavailable else 30
         with pytest.raises(error):
-            opens(trial, reading(trial, connection))
+            opens(trial, reading(trial, connection, patience_seconds=patience_seconds))
 
 
 def test_a_store_that_breaks_off_again_and_again_opens_all_the_same(trial: Stored, hostile: Connect) -> None:
@@ -241,15 +242,14 @@ def test_a_store_that_breaks_off_again_and_again_opens_all_the_same(trial: Store
 
     with Liar(answers(trial, half)) as liar:
         connection = hostile(with_urls(lambda urls: {name: liar.url(f"/{name}") for name in urls}))
-        store = GatewayStore(connection, lambda: trial.session.directory, patience_seconds=30)
-        assert opens(trial, store) == MODEL[WEIGHTS]
+        assert opens(trial, reading(trial, connection)) == MODEL[WEIGHTS]
 
 
 # --- writing -----------------------------------------------------------------------------------
 
 
-def writing(trial: Stored, connection: HttpsConnection) -> GatewayUploads:
-    return GatewayUploads(connection, trial.model, patience_seconds=PATIENCE_SECONDS)
+def writing(trial: Stored, connection: HttpsConnection, *, patience_seconds: float = 30) -> GatewayUploads:
+    return GatewayUploads(connection, trial.model, patience_seconds=patience_seconds)
 
 
 def test_what_is_written_elsewhere_is_sealed_and_becomes_no_version_that_opens(
@@ -276,7 +276,8 @@ def test_what_is_written_elsewhere_is_sealed_and_becomes_no_version_that_opens(
 def test_a_store_that_does_not_take_an_object_fails_the_seal(trial: Stored, hostile: Connect, status: int) -> None:
     refused = Answer(status, [("Content-Length", "0")])
     with Liar(lambda asked: refused) as liar:
-        writes = writing(trial, hostile(with_urls(lambda urls: dict.fromkeys(urls, liar.url()))))
+        connection = hostile(with_urls(lambda urls: dict.fromkeys(urls, liar.url())))
+        writes = writing(trial, connection, patience_seconds=PATIENCE_SECONDS)
         with pytest.raises(StoreUnavailable):
             writes.put(f"w/{os.urandom(16).hex()}", b"x")
         writer = writes.create(f"o/{os.urandom(16).hex()}/0", size_bytes=1)
@@ -333,12 +334,13 @@ class Parting(Hostile):
         return {"manifest": self.liar.url("/m"), "parted": dict.fromkeys(names, part), "until": 1, "urls": {}}
 
 
-def sent_in_parts(trial: Stored, liar: Liar, *, number: int = 3) -> bytes:
+def sent_in_parts(trial: Stored, liar: Liar, *, number: int = 3, patience_seconds: float = 30) -> bytes:
     """Write an object in parts to the liar, and return what it is."""
     with closing(Parting(trial.real.url, context=trial.real.context())) as connection:
         connection.liar, connection.number = liar, number
         data = os.urandom(LARGE_BYTES)
-        writer = writing(trial, connection).create(f"o/{os.urandom(16).hex()}/0", size_bytes=LARGE_BYTES)
+        writes = writing(trial, connection, patience_seconds=patience_seconds)
+        writer = writes.create(f"o/{os.urandom(16).hex()}/0", size_bytes=LARGE_BYTES)
         for offset in range(0, LARGE_BYTES, 700):
             writer.write_at(offset, memoryview(data)[offset : offset + 700])
         writer.finish()
@@ -390,7 +392,7 @@ def test_parts_that_the_store_does_not_take_fail_the_seal_and_are_given_up(
 ) -> None:
     with Liar(lambda asked: answer if asked.path == path else PARTS[asked.path]) as liar:
         with pytest.raises(StoreUnavailable):
-            sent_in_parts(trial, liar)
+            sent_in_parts(trial, liar, patience_seconds=PATIENCE_SECONDS)
         assert (liar.asked[-1].method == "DELETE") == (path != "/begin")
 
 

@@ -19,10 +19,10 @@ NEXT = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
 POST = b"POST /v1/unseal HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 HASTY = {
-    "handshake_seconds": 4.0,
-    "header_seconds": 2.0,
+    "handshake_seconds": 5.0,
+    "header_seconds": 5.0,
     "body_seconds": 2.0,
-    "idle_seconds": 2.0,
+    "idle_seconds": 5.0,
     "linger_seconds": 0.05,
 }
 SLOW = 30.0

@@ -314,7 +314,7 @@ def begins(reader: Reader) -> bool:
 
 
 def test_a_reader_who_does_not_read_is_closed_and_nothing_piles_up_for_them(tmp_path: Path, opened: ExitStack) -> None:
-    with furnished(tmp_path, flags=("--limit", "reading_seconds=1")) as trial:
+    with furnished(tmp_path, flags=("--limit", "reading_seconds=5")) as trial:
         real, size = trial.real, write_much(trial, 60)
         whole = sum(len(one.data["leaf"]) for one in reading(opened, real, "?start=0").entries(size))
         ended = answered(real)

@@ -138,7 +138,7 @@ def test_what_is_registered_is_what_was_sealed(
 
 
 def uploads(job: Program, model: str) -> GatewayUploads:
-    return GatewayUploads(job.deployment.connection, model, patience_seconds=0.3)  # type: ignore[arg-type]  # it is one over HTTPS
+    return GatewayUploads(job.deployment.connection, model, patience_seconds=30)  # type: ignore[arg-type]  # it is one over HTTPS
 
 
 def test_what_is_sealed_through_a_gateway_is_ciphertext_to_it(

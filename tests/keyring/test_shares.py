@@ -211,10 +211,10 @@ def test_a_share_that_only_claims_to_be_of_this_splitting_makes_no_key(group_ind
 def test_no_share_can_make_combining_take_long() -> None:
     """Its iteration exponent would: at 15, more than 300 million rounds for whoever is asked to combine."""
     (texts,) = [[Slip39Share(7, False, 15, 0, 1, 1, index, 2, bytes(32)).mnemonic() for index in range(2)]]
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BadKey):
         combine([parse_share(text) for text in texts])
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 30
 
 
 def says_nothing_of(text: str, error: StrongroomError) -> None:

@@ -70,7 +70,12 @@ def folded(leaves: list[bytes], directory: Directory | None = None) -> Directory
 
 
 @seed(7)
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(which=st.integers(0, LOGS - 1), size=st.integers(1, 10_000), cuts=st.lists(st.integers(1, 10_000), max_size=4))
 def test_any_prefix_gives_equal_bytes_folded_twice_in_pieces_and_from_snapshots(
     logs: list[list[bytes]], which: int, size: int, cuts: list[int]

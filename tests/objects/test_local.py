@@ -226,10 +226,8 @@ def test_a_planted_symlink_to_a_folder_is_never_entered(store: LocalStore, outsi
 def test_a_planted_fifo_or_socket_or_device_holds_nobody_up(store: LocalStore) -> None:
     store.put("o/y", b"y")
     os.mkfifo(store.root / "o/x")
-    started = time.monotonic()
     with pytest.raises(ObjectTampered, match="is not a regular file"):
         store.read("o/x", most_bytes=100)
-    assert time.monotonic() - started < 5
     assert names(store) == ["o/y"]
 
 
@@ -409,14 +407,14 @@ def test_an_abort_waits_for_a_write_so_that_it_hits_no_other_file(
 
     def slow(file: int, data: memoryview, offset: int) -> int:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return original(file, data, offset)
 
     monkeypatch.setattr(os, "pwrite", slow)
     writer = store.create("o/x", size_bytes=10)
     with ThreadPoolExecutor(2) as threads:
         written = threads.submit(writer.write_at, 0, memoryview(b"12345"))
-        assert begun.wait(10)
+        assert begun.wait(60)
         aborted = threads.submit(writer.abort)
         with pytest.raises(TimeoutError):
             aborted.result(timeout=0.2)  # its descriptor would be free for another file by now

@@ -55,7 +55,9 @@ NO_NAMES = [
     "/".join(["x" * 100] * 8) + "y" * 100,
 ]
 
-IN_ONE_STORE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_ONE_STORE = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def test_a_server_that_is_down_is_unavailable_within_seconds(environment: Callab
         started = time.monotonic()
         with pytest.raises(StoreUnavailable, match=r"no connection|no usable answer"):
             EVERY_CALL[call](store)
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60
 
 
 @contextmanager
@@ -425,7 +425,7 @@ class TestWithAServer:
         with pytest.raises(BadRequest, match="no longer being written"):
             writer.finish()
         writer.abort()
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60
         monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
         assert names(open_store(s3_url)) == []
 
@@ -504,7 +504,7 @@ def signed(server: S3Server, method: str, path: str, query: str = "") -> tuple[i
     headers["Authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={server.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
     )
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=60)
     try:
         connection.request(method, path + (f"?{query}" if query else ""), headers=headers)
         answered = connection.getresponse()

@@ -160,10 +160,10 @@ def test_the_longest_header_is_that_of_the_library() -> None:
 def test_an_endless_shape_takes_no_time_to_refuse() -> None:
     """The attack: a product of 100,000 numbers of 53 bits keeps a reader busy for a quarter of a minute."""
     file = file_of({"a": entry("U8", [2**53 - 1] * 100_000, 0, 16)}, 16)
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(BadTensors):
         parse(file)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 8
 
 
 JSON = st.recursive(

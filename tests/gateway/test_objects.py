@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from strongroom.acts.freeze import Freeze
 from strongroom.acts.table import act_named
@@ -17,6 +20,7 @@ from strongroom.client.names import new_detail
 from strongroom.client.released import open_through_keep, seal_through_keep
 from strongroom.client.requests import request_access
 from strongroom.client.transfer.gateway_store import GatewayStore
+from strongroom.gateway import objects
 from strongroom.gateway.local_urls import SECRET_BYTES, URL_SECONDS, LocalUrls
 from strongroom.objects import open_store
 from strongroom.sealing.places import SealName, manifest_name
@@ -220,6 +224,26 @@ def test_an_object_of_many_pieces_comes_whole(trial: Stored, connection: HttpsCo
     trial.open(version=made.version).close()
     name = f"o/{made.seal_id}/0"
     assert get(connection, urls_of(trial, made.version)[name]).body == trial.behind.read(name, most_bytes=4 * MIB)
+
+
+def test_an_object_that_is_cut_short_while_it_is_read_ends_there_and_is_not_whole(tmp_path: Path) -> None:
+    (tmp_path / "object").write_bytes(b"x" * 10)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def read() -> None:
+        scope = {"type": "http", "method": "GET", "headers": []}
+        file = os.open(tmp_path / "object", os.O_RDONLY)
+        answer = objects._Bytes(Request(scope, receive), file, 0, 99, 100, is_range=False)
+        await asyncio.wait_for(answer(scope, receive, send), 30)
+
+    asyncio.run(read())
+    assert [(one["body"], one["more_body"]) for one in sent[1:]] == [(b"x" * 10, True)]
 
 
 @pytest.mark.parametrize(

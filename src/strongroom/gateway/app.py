@@ -75,9 +75,6 @@ class Hull:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         began, status = time.perf_counter(), 0
         if not _PATH.match(scope["raw_path"]):
             scope["path"] = ""  # of which there is no route: an escape could make two paths of one

@@ -28,17 +28,19 @@ from tests.attacks.versions import MODEL, data_key, fetched, read_tree, seal_dep
 from tests.cli.command import COMMAND
 from tests.client_keep.trials import Trial, running_trial
 
-# Says what it was given, then waits for what it is told.
+# Says what it was given, then waits for what it is told: perhaps while it says the first, hence without `print`.
 PROGRAM = """
 import os, pathlib, signal, sys, time
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + chr(10)).encode())
 def stop(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
+    say("got", signal.Signals(number).name)
     sys.exit(3)
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGUSR1, stop)
 folder = pathlib.Path(os.environ["STRONGROOM_MODEL"])
 assert sys.argv[1:] == [f"--model={folder}"], sys.argv
-print(os.getpid(), folder, sum(len(path.read_bytes()) for path in folder.rglob("*") if path.is_file()), flush=True)
+say(os.getpid(), folder, sum(len(path.read_bytes()) for path in folder.rglob("*") if path.is_file()))
 time.sleep(600)
 """
 # As `strongroom exec`, but for where the files lie, and a clock that leaps when a file appears.

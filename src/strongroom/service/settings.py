@@ -81,7 +81,7 @@ class GatewaySection:
     ca: PathText | None = None
     """The CA that clients are to trust, in PEM, where it is none that every system has."""
     names: tuple[HostText, ...] = ()
-    """More names and addresses for the certificate that it makes itself; its CA is made for these and signs no others."""
+    """More names and addresses for the certificate that it makes itself; its CA is made for these, and no others."""
     public: HostText | None = None
     """The name under which clients reach it; without it, `host`."""
     store: UrlText | None = None

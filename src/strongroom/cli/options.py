@@ -82,30 +82,25 @@ json_option = click.option(
     callback=as_json,
     help="Print the result as JSON.",
 )
-store_option = click.option(
-    "--store",
-    required=True,
-    envvar="STRONGROOM_STORE",
-    callback=_store,
-    metavar="URL",
-    help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`.",
-)
-keep_store_option = click.option(
-    "--store",
-    default=None,
-    envvar="STRONGROOM_STORE",
-    callback=_store,
-    metavar="URL",
-    help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`. [default: through the gateway]",
-)
-listed_store_option = click.option(
-    "--store",
-    default=None,
-    envvar="STRONGROOM_STORE",
-    callback=_store,
-    metavar="URL",
-    help="Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`. [default: your deployment]",
-)
+
+
+def _store_option(without: str | None) -> Callable[[F], F]:
+    """Return the option `--store`: what is used `without` it, or with `None` that it is required."""
+    help_ = "Where sealed versions rest: `file:///folder` or `s3://bucket/prefix`."
+    return click.option(
+        "--store",
+        required=without is None,
+        default=None,
+        envvar="STRONGROOM_STORE",
+        callback=_store,
+        metavar="URL",
+        help=help_ if without is None else f"{help_} [default: {without}]",
+    )
+
+
+store_option = _store_option(None)
+keep_store_option = _store_option("through the gateway")
+listed_store_option = _store_option("your deployment")
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, 256),
